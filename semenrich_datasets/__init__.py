@@ -1,0 +1,1 @@
+"""Adds to each radiology report the normal findings that its author left out."""

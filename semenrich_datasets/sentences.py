@@ -1,0 +1,221 @@
+"""Report text to sentences, and back to prose.
+
+Radiology reports are dictated: decimals, abbreviations, numbered impressions, hard-wrapped lines,
+missing or doubled full stops ("normal.. No"), and no space after a stop ("apex.There") are all
+common, so a boundary is decided from the characters on both sides of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# An abbreviation of these never ends a sentence; the second set does before a capital letter.
+_NEVER_FINAL = frozenset(
+    "dr drs mr mrs ms prof st vs approx fig figs e.g i.e cf resp incl ca viz ref".split()
+)
+_MAYBE_FINAL = frozenset("a.m p.m etc fr no nos max min dept hosp inc jr sr".split())
+# "segment 2." is not the second item of a list, whatever item came before it.
+_COUNTED_NOUNS = frozenset(
+    "segment grade stage type level zone rib ribs day number phase class lobe image series "
+    "of at to than by least approximately measures measuring about".split()
+)
+# A line that ends in one of these was wrapped, even when the next line starts with a capital.
+_OPEN_WORDS = frozenset(
+    "a an the of in on at to for from by with without within and or nor no not is are was were be "
+    "been than as per over under near via into is/are dr mr mrs left right both".split()
+)
+
+# No editor wraps lines shorter than this: a line break before was meant.
+_NARROWEST_WRAP = 60
+
+_LIST_MARK = re.compile(r"\s*(?:\(?\d{1,2}[.)](?=\s|$)|\d{1,2}[.)](?=[A-Z])|[-*•–·]+(?=\s))\s*")
+_STOP_OR_LINE = re.compile(r"[.!?]+[)\"'\]]*|(?P<line>[ \t]*\r?\n\s*)")
+_STOP_LINE_OR_ITEM = re.compile(  # "1. Lungs clear 2. No effusion": the stop may be missing
+    _STOP_OR_LINE.pattern + r"|[ \t]+(?=(?P<item>\d{1,2})[.)][ \t]+[A-Za-z])"
+)
+_SENTENCE_START = re.compile(r"[A-Z][a-z]|[A-Z]{4}")
+_NUMBERED_START = re.compile(r"\d{1,2}[.)]\s")
+_INITIALS = re.compile(r"(?:[a-z]\.)+[a-z]")  # "T.B."
+_EDGE_MARKS = " \t\r\n.,;:!?"
+_WHITE_SPACE = re.compile(r"\s+")
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Gives the character span of each sentence of a report, list marks left out.
+
+    Args:
+        text (`str`): A report section as it was written.
+
+    Returns:
+        `list[tuple[int, int]]`: `(start, end)` of each sentence, ascending and disjoint, so that
+        `text[start:end]` is the sentence with its own final stop, and no white space around it.
+        Pieces without a letter or digit (the second stop of "normal. .") are dropped.
+    """
+    spans: list[tuple[int, int]] = []
+    start, last_item = _skip_list_mark(text, 0, 0)
+    candidates = _STOP_LINE_OR_ITEM if last_item else _STOP_OR_LINE
+    for match in candidates.finditer(text):
+        if match.start() < start or not _is_boundary(text, start, match, last_item):
+            continue
+        _append_span(spans, text, start, match.end())
+        start, last_item = _skip_list_mark(text, match.end(), last_item)
+    _append_span(spans, text, start, len(text))
+    return spans
+
+
+def split_sentences(text: str) -> list[str]:
+    """Splits a report into its sentences, characters unchanged.
+
+    Args:
+        text (`str`): A report section as it was written.
+
+    Returns:
+        `list[str]`: The sentences in order, each with its own final stop.
+
+    Example:
+        ```python
+        >>> split_sentences("1. Nodule of 1.5 cm.. 2. No effusion")
+        ['Nodule of 1.5 cm..', 'No effusion']
+        ```
+    """
+    return [text[start:end] for start, end in sentence_spans(text)]
+
+
+def split_paper(text: str) -> list[str]:
+    """Splits as SemEnrich (arXiv 2604.09887, section 3) does: at every ".", lower-cased, stripped.
+
+    Args:
+        text (`str`): A report section as it was written.
+
+    Returns:
+        `list[str]`: The non-empty pieces; "1.5 cm" becomes two of them.
+    """
+    return [piece for part in text.lower().split(".") if (piece := part.strip())]
+
+
+def normalize_sentence(sentence: str) -> str:
+    """Gives the form under which equal sentences are counted as one.
+
+    Args:
+        sentence (`str`): A sentence as written.
+
+    Returns:
+        `str`: Lower case, white space squeezed, without list mark, surrounding stops and commas.
+        Idempotent.
+    """
+    squeezed = _WHITE_SPACE.sub(" ", sentence.strip(_EDGE_MARKS)).lower()
+    while (mark := _LIST_MARK.match(squeezed)) and mark.end() < len(squeezed):
+        squeezed = squeezed[mark.end() :].strip(_EDGE_MARKS)
+    return squeezed
+
+
+def join_sentences(sentences: Iterable[str]) -> str:
+    """Writes sentences as prose: each with a capital and one full stop, a space between.
+
+    Args:
+        sentences (`Iterable[str]`): Sentences in any case, with or without a final stop.
+
+    Returns:
+        `str`: The paragraph; an empty string for no sentences.
+    """
+    return " ".join(polished for sentence in sentences if (polished := _polish(sentence)))
+
+
+def append_sentences(text: str, sentences: Iterable[str]) -> str:
+    """Writes sentences behind a report whose own characters stay as they are.
+
+    Args:
+        text (`str`): The report.
+        sentences (`Iterable[str]`): What to add.
+
+    Returns:
+        `str`: `text`, a full stop where its last sentence lacked one, and the sentences as prose;
+        `text` itself, unchanged, when there is nothing to add.
+    """
+    addition = join_sentences(sentences)
+    if not addition:
+        return text
+    body = text.rstrip()
+    if not body:
+        return addition
+    stop = "" if body.endswith((".", "!", "?")) else "."
+    return f"{body.rstrip(',;:')}{stop} {addition}"
+
+
+def _polish(sentence: str) -> str:
+    body = _WHITE_SPACE.sub(" ", sentence).strip()
+    final = body[-1] if body.endswith(("!", "?")) else "."
+    body = body.strip(_EDGE_MARKS)
+    if not body:
+        return ""
+    first_word = body.split(" ", 1)[0]
+    # "pH" and "mSv" keep their own case; an all lower-case word opens the sentence.
+    head = body[0].upper() if first_word == first_word.lower() else body[0]
+    return f"{head}{body[1:]}{final}"
+
+
+def _append_span(spans: list[tuple[int, int]], text: str, start: int, end: int) -> None:
+    piece = text[start:end]
+    stripped = piece.strip()
+    if any(map(str.isalnum, stripped)):
+        start += len(piece) - len(piece.lstrip())
+        spans.append((start, start + len(stripped)))
+
+
+def _skip_list_mark(text: str, position: int, last_item: int) -> tuple[int, int]:
+    """Returns the position behind a list mark, and the number of the list's last item."""
+    mark = _LIST_MARK.match(text, position)
+    if mark is None:
+        return position, last_item
+    digits = "".join(filter(str.isdigit, mark.group()))
+    return mark.end(), int(digits) if digits else last_item
+
+
+def _is_boundary(text: str, start: int, match: re.Match[str], last_item: int) -> bool:
+    words = text[max(start, match.start() - 24) : match.start()].split()
+    word = words[-1].lower().lstrip("(\"'[") if words else ""
+    if match.lastgroup == "line":
+        return _ends_line(text, word, match)
+    if match.lastgroup == "item":
+        return int(match["item"]) == last_item + 1 and word not in _COUNTED_NOUNS
+    return _ends_sentence(text, word, match)
+
+
+def _ends_sentence(text: str, word: str, match: re.Match[str]) -> bool:
+    """Tells a final stop from that of a number or an abbreviation."""
+    end = match.end()
+    following = text[end : end + 4]
+    if following and not following[0].isspace():
+        return _is_glued(text[max(match.start() - 3, 0) : match.start()], following)
+    if match.group() != ".":
+        return True
+    after = following.lstrip()[:1]
+    if word in _NEVER_FINAL:
+        return not after
+    if word in _MAYBE_FINAL or _INITIALS.fullmatch(word):
+        # "No. 3", "5 Fr. catheter" go on; "at 5 p.m. Heart" does not.
+        return not after or (after.isupper() and word not in ("no", "nos"))
+    return True
+
+
+def _is_glued(before: str, after: str) -> bool:
+    """Tells "apex.There", "clear.there" and "disease.2. Clear" from "1.5" and "p.m"."""
+    if _SENTENCE_START.match(after):
+        return len(before) > 1 and before[-2:].isalnum()
+    words = len(before) == 3 and before.isalpha() and before.islower()
+    return words and (after[:3].isalpha() or _NUMBERED_START.match(after) is not None)
+
+
+def _ends_line(text: str, word: str, match: re.Match[str]) -> bool:
+    """Tells a line that ends a sentence from one that an editor wrapped at its margin."""
+    if match.group().count("\n") > 1 or _LIST_MARK.match(text, match.end()):
+        return True
+    if word in _OPEN_WORDS or text[: match.start()].endswith((",", "(", "/", "-")):
+        return False
+    next_word = re.match(r"\S*", text[match.end() :])
+    fits = len(next_word.group()) if next_word else 0
+    line_length = match.start() - (text.rfind("\n", 0, match.start()) + 1)
+    if line_length + 1 + fits <= _NARROWEST_WRAP:
+        return True
+    return bool(_SENTENCE_START.match(text, match.end()))
