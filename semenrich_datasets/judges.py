@@ -1,0 +1,347 @@
+"""Three ready guards that ask another model: an entailment model, a chat model, the image."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semenrich_datasets.chat import Ask, parse_choice
+from semenrich_datasets.guards import Proposal
+
+if TYPE_CHECKING:
+    import torch
+
+CONTRADICTS = "contradicts"
+REDUNDANT = "redundant"
+PRIOR = "prior"
+IMAGE = "image"
+UNDECIDED = "undecided"
+
+# Guards hold a model's name, never the model: they pickle small, and their fingerprint does not
+# change with use. The functions marked lru_cache load a model once per process.
+
+
+@dataclass(frozen=True)
+class NLIGuard:
+    """Refuses what the report contradicts or entails, by a natural language inference model.
+
+    The premise is the report (findings and context), the hypothesis the sentence. A report longer
+    than the model's window is read in overlapping windows, and the strongest verdict counts.
+
+    Args:
+        model (`str`):
+            Hub id or folder of any `transformers` sequence-classification model with labels for
+            entailment and contradiction, and a fast tokenizer.
+        threshold (`float`, *optional*, defaults to `0.5`):
+            probability, in (0, 1], from which a verdict refuses the sentence.
+        batch_size (`int`, *optional*, defaults to `32`): proposals per forward pass.
+
+    Raises:
+        ValueError: if `threshold` is out of range, or the model has no such labels.
+    """
+
+    model: str
+    threshold: float = 0.5
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"Expected a threshold in (0, 1], found {self.threshold}.")
+
+    def __call__(self, proposals: Sequence[Proposal]) -> list[str | None]:
+        """`"contradicts"`, `"redundant"` or None for each proposal; None where no report is."""
+        reasons: list[str | None] = [None] * len(proposals)
+        premises = [f"{proposal.findings} {proposal.context}".strip() for proposal in proposals]
+        # Neighbors in length share a batch: less padding.
+        asked = sorted((i for i, text in enumerate(premises) if text), key=lambda i: premises[i])
+        for batch in _batches(asked, self.batch_size):
+            verdicts = _load_nli(self.model).verdicts(
+                [premises[i] for i in batch], [proposals[i].sentence for i in batch]
+            )
+            for i, (contradiction, entailment) in zip(batch, verdicts, strict=True):
+                if contradiction >= self.threshold:
+                    reasons[i] = CONTRADICTS
+                elif entailment >= self.threshold:
+                    reasons[i] = REDUNDANT
+        return reasons
+
+
+@dataclass(frozen=True)
+class _NLI:
+    """A loaded entailment model."""
+
+    tokenizer: Any
+    network: Any
+    labels: tuple[int, int]  # columns of contradiction and entailment
+    window: int  # tokens
+
+    def verdicts(self, premises: list[str], hypotheses: list[str]) -> NDArray[np.float64]:
+        """Probabilities of contradiction and entailment, shape (n, 2)."""
+        import torch
+
+        windows = self.tokenizer(
+            premises,
+            hypotheses,
+            truncation="only_first",
+            max_length=self.window,
+            stride=self.window // 8,
+            return_overflowing_tokens=True,
+            padding=True,
+            return_tensors="pt",
+        )
+        owner = windows.pop("overflow_to_sample_mapping").numpy()
+        with torch.inference_mode():
+            logits = self.network(**windows.to(self.network.device)).logits
+        probabilities = logits.float().softmax(dim=-1)[:, self.labels].cpu().numpy()
+        strongest = np.zeros((len(premises), 2))
+        np.maximum.at(strongest, owner, probabilities)
+        return strongest
+
+
+@functools.lru_cache(maxsize=2)
+def _load_nli(name: str) -> _NLI:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    network = AutoModelForSequenceClassification.from_pretrained(name)
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    labels = {str(label).lower(): column for label, column in network.config.label2id.items()}
+    found = [
+        next((column for label, column in labels.items() if label.startswith(stem)), None)
+        for stem in ("contradict", "entail")
+    ]
+    if found[0] is None or found[1] is None:
+        raise ValueError(
+            f"Expected a model with labels for entailment and contradiction, found {name!r} with "
+            f"{sorted(labels)}; choose one trained for natural language inference (NLI)."
+        )
+    # Some tokenizers state no length (a number beyond any model); 512 is what BERT's heirs read.
+    window = min(tokenizer.model_max_length, 512)
+    return _NLI(tokenizer, network.eval().to(_device()), (found[0], found[1]), window)
+
+
+JUDGE_QUESTION = """\
+A radiologist wrote the report below. Somebody proposes to add one sentence to its findings, on \
+the same image and nothing else. Which word fits the proposed sentence?
+
+- contradicts: it conflicts with anything in the report.
+- redundant: the report says it already, or says something that implies it.
+- prior: it speaks of another study, of change over time, or of something an image cannot show.
+- add: it is new, fits everything in the report, and is likely true of this patient.
+- undecided: none of these is clear.
+
+Answer with one of these five words and nothing else.
+
+Findings: {findings}
+
+Context: {context}
+
+Proposed sentence: {sentence}"""
+
+
+@dataclass(frozen=True)
+class LLMGuard:
+    """Refuses what a chat model would not add to the report.
+
+    The answer must be one word exactly; an answer that cannot be read refuses the sentence as
+    `"undecided"`: a wrong sentence is worse than none.
+
+    Args:
+        ask (`Callable[[Sequence[str]], list[str]]`):
+            the chat model, such as [`~chat.PipelineChat`] or [`~chat.InferenceChat`].
+    """
+
+    ask: Ask
+
+    def __call__(self, proposals: Sequence[Proposal]) -> list[str | None]:
+        """`"contradicts"`, `"redundant"`, `"prior"`, `"undecided"` or None for each proposal."""
+        answers = self.ask(
+            [
+                JUDGE_QUESTION.format(
+                    findings=proposal.findings,
+                    context=proposal.context,
+                    sentence=proposal.sentence,
+                )
+                for proposal in proposals
+            ]
+        )
+        words = ("add", CONTRADICTS, REDUNDANT, PRIOR, UNDECIDED)
+        verdicts = [
+            parse_choice(answer, words) or UNDECIDED
+            for _, answer in zip(proposals, answers, strict=True)
+        ]
+        return [None if verdict == "add" else verdict for verdict in verdicts]
+
+
+@dataclass(frozen=True)
+class ImageTextGuard:
+    """Refuses what the image does not show, by an image-text model such as CLIP or SigLIP.
+
+    The sentence and its opposite are compared with the image, as in CheXzero's zero-shot reading
+    (Tiu et al., Nature Biomedical Engineering 2022): the sentence may join the report when it is
+    nearer by `margin`. Without an image, or an opposite to compare with, the sentence is refused
+    as `"undecided"`: who asks for this guard wants no sentence in that no picture backs.
+
+    Args:
+        model (`str`):
+            Hub id or folder of any `transformers` model with `get_image_features` and
+            `get_text_features`, its tokenizer and image processor.
+        margin (`float`, *optional*, defaults to `0.01`):
+            by how much the cosine of image and sentence must exceed that of image and opposite.
+            At CLIP's usual temperature of 1/100, 0.01 means odds of 2.7 to 1.
+        batch_size (`int`, *optional*, defaults to `32`): images or texts per forward pass.
+    """
+
+    model: str
+    margin: float = 0.01
+    batch_size: int = 32
+
+    def __call__(self, proposals: Sequence[Proposal]) -> list[str | None]:
+        """`"image"`, `"undecided"` or None for each proposal; each image is embedded once."""
+        reasons: list[str | None] = [UNDECIDED] * len(proposals)
+        opposites = {
+            i: denial
+            for i, proposal in enumerate(proposals)
+            if proposal.image is not None and (denial := opposite(proposal.sentence)) is not None
+        }
+        if not opposites:
+            return reasons
+        towers = _load_towers(self.model)
+        # Proposals for one report share its image object, and outlive this call: id() is safe.
+        images = {id(proposals[i].image): proposals[i].image for i in opposites}
+        features = towers.image_features(images.values(), self.batch_size)
+        row = {key: features[position] for position, key in enumerate(images)}
+        said = towers.text_features([proposals[i].sentence for i in opposites], self.batch_size)
+        denied = towers.text_features(list(opposites.values()), self.batch_size)
+        for position, i in enumerate(opposites):
+            lead = float(row[id(proposals[i].image)] @ (said[position] - denied[position]))
+            reasons[i] = None if lead >= self.margin else IMAGE
+        return reasons
+
+
+# In this order; the first that matches is the sentence's cue.
+_OPPOSITES = (
+    (r"\bno (?:\w+ )?(?:evidence|signs?) (?:of|for) ", ""),
+    (r"\bno ", ""),
+    (r"\bnot ", ""),
+    (r"\bwithout ", "with "),
+    (r"\bnegative for\b", "positive for"),
+    (r"\b(?:clear|free) of\b", "abnormal with"),
+    (r"\b(?:within normal limits|unremarkable|intact|normal|clear)\b", "abnormal"),
+)
+_CUE = re.compile("|".join(f"({pattern})" for pattern, _ in _OPPOSITES), re.IGNORECASE)
+
+
+def opposite(sentence: str) -> str | None:
+    """The sentence that denies this one, or None where a few plain rules cannot make it.
+
+    A negation is dropped, a normal structure becomes an abnormal one. A sentence with two such
+    words or none says more, or other, than these rules can turn around.
+
+    Example:
+    ```python
+    >>> opposite("No pleural effusion.")
+    'Pleural effusion.'
+    >>> opposite("Normal heart size.")
+    'Abnormal heart size.'
+    ```
+    """
+    cues = list(_CUE.finditer(sentence))
+    if len(cues) != 1 or cues[0].lastindex is None:
+        return None
+    replacement = _OPPOSITES[cues[0].lastindex - 1][1]
+    denial = sentence[: cues[0].start()] + replacement + sentence[cues[0].end() :]
+    return denial[:1].upper() + denial[1:] if sentence[:1].isupper() else denial
+
+
+class _Towers:
+    """A loaded image-text model, with the features of every text it has read."""
+
+    def __init__(self, name: str) -> None:
+        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+        self._network = AutoModel.from_pretrained(name).eval().to(_device())
+        self._tokenizer = AutoTokenizer.from_pretrained(name)
+        self._image_processor = AutoImageProcessor.from_pretrained(name)
+        # SigLIP was trained on texts padded to its full length, and misreads shorter ones.
+        siglip = self._network.config.model_type.startswith("siglip")
+        self._padding = "max_length" if siglip else True
+        self._texts: dict[str, torch.Tensor] = {}
+
+    def text_features(self, texts: Sequence[str], batch_size: int) -> torch.Tensor:
+        """Unit vectors, float32, shape (len(texts), d), on the CPU."""
+        import torch
+
+        unread = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        for batch in _batches(unread, batch_size):
+            tokens = self._tokenizer(
+                batch, padding=self._padding, truncation=True, return_tensors="pt"
+            )
+            features = self._embed(self._network.get_text_features, tokens)
+            self._texts.update(zip(batch, features, strict=True))
+        return torch.stack([self._texts[text] for text in texts])
+
+    def image_features(self, images: Iterable[Any], batch_size: int) -> torch.Tensor:
+        """Unit vectors, float32, shape (number of images, d), on the CPU."""
+        import torch
+
+        features = []
+        for batch in _batches(list(images), batch_size):
+            pixels = self._image_processor([_rgb(image) for image in batch], return_tensors="pt")
+            features.append(self._embed(self._network.get_image_features, pixels))
+        return torch.cat(features)
+
+    def _embed(self, tower: Any, inputs: Any) -> torch.Tensor:
+        import torch
+
+        with torch.inference_mode():
+            output = tower(**inputs.to(self._network.device))
+        # transformers 5 returns a model output whose pooler_output is what 4 returned itself.
+        features = output if isinstance(output, torch.Tensor) else output.pooler_output
+        return torch.nn.functional.normalize(features.float(), dim=-1).cpu()
+
+
+_load_towers = functools.lru_cache(maxsize=2)(_Towers)
+
+
+def _rgb(image: Any) -> Any:
+    """An RGB PIL image from a PIL image, a row of datasets' Image feature, or an array."""
+    import datasets
+    from PIL import Image
+
+    if isinstance(image, Mapping):  # undecoded: {"bytes": ..., "path": ...}
+        image = datasets.Image().decode_example(dict(image))
+    if isinstance(image, Image.Image) and not image.mode.startswith(("I", "F")):
+        return image.convert("RGB")
+    # Deep pixels (16 bit, float): PIL would clip them to white.
+    values = np.asarray(image)
+    if values.ndim == 3 and values.shape[0] in (1, 3) and values.shape[2] not in (1, 3, 4):
+        values = values.transpose(1, 2, 0)  # channels first, as torch has them
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    if values.dtype != np.uint8:
+        values = values.astype(np.float32)
+        low, high = (0.0, 1.0) if 0 <= values.min() and values.max() <= 1 else _span(values)
+        values = ((values - low) / (high - low) * 255).round().astype(np.uint8)
+    return Image.fromarray(values).convert("RGB")
+
+
+def _span(values: NDArray[np.float32]) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    return low, max(high, low + 1)
+
+
+def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
