@@ -1,0 +1,102 @@
+"""What a sentence asserts: findings present or absent, structures normal, and how it says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from semenrich_datasets.entailment import Logic, logic_of
+from semenrich_datasets.grammar import UNNAMED, Assertion, Flags, Grammar
+from semenrich_datasets.lexicon import Lexicon, Meaning, load_lexicon
+from semenrich_datasets.sentences import normalize_sentence
+
+Sign = Literal["normal", "abnormal", "neutral"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One sentence, read.
+
+    Args:
+        text (`str`): the sentence, normalized.
+        assertions (`tuple[Assertion, ...]`): what it says, in order.
+        sign (`str`): "normal" (all of it holds for a healthy person; the paper's "positive"),
+            "abnormal" (states a finding, or cannot exclude one), or "neutral".
+        understood (`bool`): whether every word of it is known and has its place.
+        mentions_prior (`bool`): whether it speaks of another study or of change over time.
+        leans (`bool`): whether it leans on other sentences, on technique or on the patient's
+            position ("otherwise", "portable view").
+        identifying (`bool`): whether it holds what can recognize a patient: digits, dates, names,
+            de-identification blanks, sides, devices.
+        logic (`Logic`): its content, compiled for comparison with others.
+    """
+
+    text: str
+    assertions: tuple[Assertion, ...]
+    sign: Sign
+    understood: bool
+    mentions_prior: bool
+    leans: bool
+    identifying: bool
+    logic: Logic
+
+
+def read_sentence(text: str, lexicon: Lexicon | None = None) -> Reading:
+    """Reads a sentence; readings are kept, so that a corpus's repeats cost nothing.
+
+    Args:
+        text (`str`): One sentence, in any case.
+        lexicon (`Lexicon`, *optional*): What its words mean; the chest lexicon by default.
+
+    Returns:
+        `Reading`: What it says.
+
+    Example:
+        ```python
+        >>> [(a.concept, a.status) for a in read_sentence("No effusion or pneumothorax").assertions]
+        [('pleural_effusion', 'absent'), ('pneumothorax', 'absent')]
+        ```
+    """
+    return _read(text, lexicon or load_lexicon())
+
+
+@lru_cache(maxsize=2**18)
+def _read(text: str, lexicon: Lexicon) -> Reading:
+    normalized = normalize_sentence(text)
+    tags = lexicon.tag(normalized)
+    grammar = Grammar(lexicon, tags)
+    assertions = tuple(grammar.read())
+    roles = frozenset().union(*(tag.roles for tag in tags))
+    return Reading(
+        text=normalized,
+        assertions=assertions,
+        sign=_sign(assertions, grammar.flags),
+        understood=_is_understood(assertions, grammar.flags),
+        mentions_prior="prior" in roles,
+        leans=bool(roles & {"leaning", "exception", "asked"}),
+        identifying=_is_identifying(tags, roles, grammar.flags, lexicon),
+        logic=logic_of(assertions, lexicon),
+    )
+
+
+def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:
+    if any(assertion.is_abnormal for assertion in assertions):
+        return "abnormal"
+    return "normal" if assertions else "neutral"
+
+
+def _is_understood(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
+    named = bool(assertions) and all(item.concept != UNNAMED for item in assertions)
+    return named and not (flags.unknown or flags.blank or flags.dangling)
+
+
+def _is_identifying(
+    tags: list[Meaning], roles: frozenset[str], flags: Flags, lexicon: Lexicon
+) -> bool:
+    return (
+        flags.number
+        or flags.blank
+        or bool(roles & {"identifying", "left", "right"})
+        or any(lexicon.findings[name].device for tag in tags for name in tag.findings)
+    )
