@@ -59,7 +59,9 @@ class NLIGuard:
         reasons: list[str | None] = [None] * len(proposals)
         premises = [f"{proposal.findings} {proposal.context}".strip() for proposal in proposals]
         # Neighbors in length share a batch: less padding.
-        asked = sorted((i for i, text in enumerate(premises) if text), key=lambda i: premises[i])
+        asked = sorted(
+            (i for i, text in enumerate(premises) if text), key=lambda i: len(premises[i])
+        )
         for batch in _batches(asked, self.batch_size):
             verdicts = _load_nli(self.model).verdicts(
                 [premises[i] for i in batch], [proposals[i].sentence for i in batch]
@@ -227,7 +229,7 @@ class ImageTextGuard:
 # In this order; the first that matches is the sentence's cue.
 _OPPOSITES = (
     (r"\bno (?:\w+ )?(?:evidence|signs?) (?:of|for) ", ""),
-    (r"\bno ", ""),
+    (r"\bno (?!longer)", ""),
     (r"\bnot ", ""),
     (r"\bwithout ", "with "),
     (r"\bnegative for\b", "positive for"),
@@ -267,7 +269,7 @@ class _Towers:
 
         self._network = AutoModel.from_pretrained(name).eval().to(_device())
         self._tokenizer = AutoTokenizer.from_pretrained(name)
-        self._image_processor = AutoImageProcessor.from_pretrained(name)
+        self._image_processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
         # SigLIP was trained on texts padded to its full length, and misreads shorter ones.
         siglip = self._network.config.model_type.startswith("siglip")
         self._padding = "max_length" if siglip else True
@@ -326,7 +328,7 @@ def _rgb(image: Any) -> Any:
         values = values[:, :, 0]
     if values.dtype != np.uint8:
         values = values.astype(np.float32)
-        low, high = (0.0, 1.0) if 0 <= values.min() and values.max() <= 1 else _span(values)
+        low, high = (0.0, 1.0) if values.min() >= 0 and values.max() <= 1 else _span(values)
         values = ((values - low) / (high - low) * 255).round().astype(np.uint8)
     return Image.fromarray(values).convert("RGB")
 

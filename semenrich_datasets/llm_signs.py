@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semenrich_datasets.chat import Ask, parse_choice
-from semenrich_datasets.signs import Sign
-
-SIGNS: tuple[Sign, ...] = get_args(Sign)
+from semenrich_datasets.signs import NOISE, SIGNS, Sign
 
 QUESTION = """\
 Below is one sentence from a radiology report. Would the report of a completely healthy person \
@@ -34,8 +31,9 @@ class LLMSigns:
 
     As published (SemEnrich, arXiv 2604.09887; details from its reference code), a model is asked
     about ONE random sentence of a cluster, at temperature 0.9, and every answer that contains
-    "positive" counts as such, "not positive" included. Here it is asked about several, drawn as the reports draw them (see [`draw_occurrences`]), at
-    temperature 0, and the answer must be one word exactly; what cannot be read is neutral.
+    "positive" counts as such, "not positive" included. Here it is asked about several, drawn as
+    the reports hold them (see [`draw_occurrences`]), at temperature 0, and the answer must be
+    one word exactly; what cannot be read is neutral.
 
     The question is the paper's (would a completely healthy person's report say this?) in words of
     our own: "normal" and "abnormal" for its "positive" and "negative", since in radiology a
@@ -78,9 +76,9 @@ def draw_occurrences(
     """How often each sentence comes up when k occurrences are drawn from each cluster.
 
     A sentence that the corpus holds 90 times stands in the draw 90 times, and none is drawn twice;
-    clusters of k occurrences or fewer are drawn whole. So the result replaces `counts` in a vote:
-    its majority estimates the majority over all occurrences, and only sentences with a draw need
-    be classified.
+    clusters of k occurrences or fewer are drawn whole. So the result takes the place of `counts` in
+    [`~signs.cluster_signs`]: its vote estimates the vote of all occurrences, and only sentences
+    with a draw need be classified.
 
     Args:
         cluster_ids (`np.ndarray` of int, shape (n,)): cluster of each sentence; -1 is noise.
@@ -91,7 +89,7 @@ def draw_occurrences(
     Returns:
         `np.ndarray` of int64, shape (n,): draws of each sentence; 0 for noise.
     """
-    clustered = np.flatnonzero(np.asarray(cluster_ids) >= 0)
+    clustered = np.flatnonzero(np.asarray(cluster_ids) != NOISE)
     occurrences = np.repeat(clustered, np.asarray(counts)[clustered])
     np.random.default_rng(seed).shuffle(occurrences)
     # A stable sort keeps the shuffled order inside each cluster: its first k are the draw.
