@@ -75,7 +75,7 @@ def _read(text: str, lexicon: Lexicon) -> Reading:
         understood=_is_understood(assertions, grammar.flags),
         mentions_prior="prior" in roles,
         leans=bool(roles & {"leaning", "exception", "asked"}),
-        identifying=_is_identifying(tags, roles, grammar.flags, lexicon),
+        identifying=_is_identifying(tags, grammar.flags, lexicon),
         logic=logic_of(assertions, lexicon),
     )
 
@@ -83,7 +83,7 @@ def _read(text: str, lexicon: Lexicon) -> Reading:
 def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:
     if any(assertion.is_abnormal for assertion in assertions):
         return "abnormal"
-    return "normal" if assertions else "neutral"
+    return "normal" if assertions and not flags.unclear else "neutral"
 
 
 def _is_understood(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
@@ -91,12 +91,7 @@ def _is_understood(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
     return named and not (flags.unknown or flags.blank or flags.dangling)
 
 
-def _is_identifying(
-    tags: list[Meaning], roles: frozenset[str], flags: Flags, lexicon: Lexicon
-) -> bool:
-    return (
-        flags.number
-        or flags.blank
-        or bool(roles & {"identifying", "left", "right"})
-        or any(lexicon.findings[name].device for tag in tags for name in tag.findings)
-    )
+def _is_identifying(tags: list[Meaning], flags: Flags, lexicon: Lexicon) -> bool:
+    devices = (lexicon.findings[name].device for tag in tags for name in tag.findings)
+    tokens = {token for tag in tags for token in tag.phrase}
+    return flags.number or any(devices) or not tokens.isdisjoint(lexicon.identifying_tokens)

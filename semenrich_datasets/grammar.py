@@ -98,6 +98,7 @@ class Flags:
     number: bool = False
     exception: bool = False
     dangling: bool = False
+    unclear: bool = False
 
 
 class Grammar:
@@ -344,7 +345,10 @@ class Grammar:
             self._resolve_open()
         clause.joined = True
         following = self._tag_at(self.position + 1)
-        if clause.polarity == "denied" and following is not None and _starts_anew(following):
+        before = self._tag_at(self.position - 1)
+        closed = before is not None and "closing" in before.roles and tag.phrase == (",",)
+        anew = _starts_anew(following) and "alternative" not in tag.roles
+        if clause.polarity == "denied" and (closed or anew):
             clause.polarity = "affirmed"
             clause.told = []
 
@@ -489,9 +493,11 @@ class Grammar:
         if self._is_after_denial():
             self._narrow_last_denial()
         self._resolve_open()
-        if clause.denial_is_empty and clause.polarity == "denied":
+        if clause.denial_is_empty and clause.polarity == "denied" and self.flags.blank:
             self._say(UNNAMED, "absent", Modifiers())
         said = self.assertions[clause.first :]
+        if not said and any(subject.concept == UNNAMED for subject in clause.subjects):
+            self.flags.unclear = True
         self._touch(said)
         if final and clause.subjects and not said:
             self.flags.dangling = True
@@ -518,8 +524,10 @@ class Grammar:
                 self._say(subject.concept, "uncertain", Modifiers(rules_out=ruled_out))
 
 
-def _starts_anew(tag: Meaning) -> bool:
+def _starts_anew(tag: Meaning | None) -> bool:
     """Whether a phrase after a comma or "and" ends the denial before it."""
+    if tag is None:
+        return False
     return bool(tag.roles & {"article", "prior", "uncertain", "turn"}) or bool(
         tag.rules_out and not tag.narrows
     )

@@ -83,9 +83,11 @@ class ReportFacts:
             not looked at: propose only sentences that [`travels`] lets through.
         """
         logic = reading.logic
+        if reading.text in self._texts:
+            return REDUNDANT
         if logic.denials & self._forbidden or logic.statements & self._denied:
             return CONTRADICTS
-        if logic.denied & self._added or reading.text in self._texts or self._is_said(logic):
+        if logic.denied & self._added or self._is_said(logic):
             return REDUNDANT
         return _own_refusal(reading)
 

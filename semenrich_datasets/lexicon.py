@@ -19,8 +19,8 @@ ANYTHING = "anything"
 """The concept above all others: some abnormality, wherever it is."""
 
 WORD_ROLES = (
-    "negation negation_after uncertain doubt asked turn exception join article link normal "
-    "abnormal abnormality aspect prior unchanged leaning identifying left right both blank filler"
+    "negation negation_after uncertain doubt asked turn exception join alternative article link closing "
+    "normal abnormal abnormality aspect prior unchanged leaning identifying left right both blank filler"
 ).split()
 
 _TOKEN = re.compile(r"[a-z]+|\d+(?:[.,:]\d+)*|_+|[,;:()/&.]")
@@ -135,6 +135,16 @@ class Lexicon:
         return lengths
 
     @cached_property
+    def identifying_tokens(self) -> frozenset[str]:
+        """Words that can recognize a patient, also inside a longer phrase."""
+        roles = {"identifying", "blank", "left", "right"}
+        return frozenset(
+            phrase[0]
+            for phrase, meaning in self.meanings.items()
+            if len(phrase) == 1 and meaning.roles & roles
+        )
+
+    @cached_property
     def descriptions(self) -> Mapping[tuple[str, tuple[str, ...]], str]:
         """The finding that a word names when it is said of a structure."""
         return {
@@ -161,17 +171,24 @@ class Lexicon:
 
     @cached_property
     def above(self) -> Mapping[str, frozenset[str]]:
-        """The concepts that nobody may deny once a concept is stated, itself included."""
+        """The concepts that nobody may deny once a concept is stated, itself included.
+
+        What a finding suggests is not inherited: an opacity may be a consolidation, but a scar,
+        which is an opacity too, is not.
+        """
         parents = self._parents()
-        for name, finding in self.findings.items():
-            parents[name] |= set(finding.suggests)
         for name, structure in self.structures.items():
             for member in structure.overview_of:
                 parents[member].add(name)
-        for name, above in parents.items():
+        for name, higher in parents.items():
             if name != ANYTHING:
-                above.add(ANYTHING)
-        return _closure(self.concepts, parents)
+                higher.add(ANYTHING)
+        climbed = _closure(self.concepts, parents)
+        suggested = {name: finding.suggests for name, finding in self.findings.items()}
+        return {
+            name: climbed[name].union(*(climbed[other] for other in suggested.get(name, ())))
+            for name in self.concepts
+        }
 
     def _parents(self) -> dict[str, set[str]]:
         parents: dict[str, set[str]] = {ANYTHING: set()}
