@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semenrich_datasets.chat import Ask, parse_choice
-from semenrich_datasets.guards import Proposal
+from semenrich_datasets.guards import CONTRADICTS, PRIOR, REDUNDANT, Proposal
 
 if TYPE_CHECKING:
     import torch
 
-CONTRADICTS = "contradicts"
-REDUNDANT = "redundant"
-PRIOR = "prior"
+# Reasons beside those of the rules.
 IMAGE = "image"
 UNDECIDED = "undecided"
 

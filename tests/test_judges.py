@@ -1,5 +1,7 @@
 import io
+import multiprocessing
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -48,12 +50,13 @@ def word_tokenizer(words, template, max_length):
 # Entailment: a tiny BERT taught on pairs made from three findings, present or absent.
 FINDINGS = ["effusion", "edema", "nodule"]
 LABELS = ["ENTAILMENT", "neutral", "Contradiction"]
+SIGNS = ["no", "some"]
 FILLER = "the lines end well"
 
 
 def nli_pairs():
     """All pairs over one or two statements in the premise, with their labels."""
-    statements = [(finding, sign) for finding in FINDINGS for sign in ("no", "some")]
+    statements = [(finding, sign) for finding in FINDINGS for sign in SIGNS]
     premises = [[one] for one in statements]
     premises += [[one, two] for one in statements for two in statements if one[0] != two[0]]
     for premise in premises:
@@ -124,6 +127,14 @@ def test_nli_guard_reads_a_long_report_to_its_end(nli):
         # 15 words where 11 fit beside the sentence: the second window begins at the second filler.
         long = f"{FILLER} no effusion . no nodule {FILLER} {end}"
         assert guard([proposal("no edema", findings=long)]) == [reason]
+
+
+def test_worker_processes_load_the_model_themselves(nli):
+    guard = NLIGuard(nli)
+    cases = [proposal("no effusion", findings=f"{FILLER} {sign} effusion") for sign in SIGNS] * 2
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = list(pool.map(guard, [cases[:2], cases[2:]]))
+    assert found == [["redundant", "contradicts"]] * 2
 
 
 def test_nli_guard_threshold(nli):
