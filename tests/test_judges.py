@@ -129,12 +129,11 @@ def test_nli_guard_reads_a_long_report_to_its_end(nli):
         assert guard([proposal("no edema", findings=long)]) == [reason]
 
 
-def test_worker_processes_load_the_model_themselves(nli):
+def test_a_worker_process_loads_the_model_itself(nli):
     guard = NLIGuard(nli)
-    cases = [proposal("no effusion", findings=f"{FILLER} {sign} effusion") for sign in SIGNS] * 2
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = list(pool.map(guard, [cases[:2], cases[2:]]))
-    assert found == [["redundant", "contradicts"]] * 2
+    cases = [proposal("no effusion", findings=f"{FILLER} {sign} effusion") for sign in SIGNS]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(guard, cases).result() == ["redundant", "contradicts"]
 
 
 def test_nli_guard_threshold(nli):
