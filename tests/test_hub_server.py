@@ -71,7 +71,7 @@ def test_files_of_every_kind_of_repository_come_back(hub):
             assert info.sha == first and info.siblings[-1].lfs.size == 2048
 
             second = api.upload_file(path_or_fileobj=b"new", path_in_repo="a.txt", **where).oid
-            same = api.upload_folder(folder_path=folder / "sub dir", path_in_repo="sub dir", **where)
+            same = api.upload_folder(folder_path=folder, **where, allow_patterns="sub dir/*")
             assert same.oid == second
             assert Path(hf_hub_download(filename="a.txt", **where)).read_text() == "new"
             for revision, text in [(first, "naïve"), (second, "new"), ("main", "new")]:
@@ -211,7 +211,7 @@ def test_commits_at_the_same_time_all_arrive(hub):
 
         api = HfApi()
         api.create_repo("me/x")
-        names = [f"{n}.bin" for n in range(16)]
+        names = [f"{n}.txt" for n in range(16)]
         push = lambda name: api.upload_file(
             path_or_fileobj=name.encode() * 1000, path_in_repo=name, repo_id="me/x"
         ).oid
@@ -350,7 +350,7 @@ def test_lfs_content_that_nobody_announced_is_refused(repo):
 @pytest.mark.parametrize(
     "value",
     [
-        {"path": "a", "content": "not base64!", "encoding": "base64"},
+        {"path": "a", "content": "YQ==!", "encoding": "base64"},
         {"path": "a", "content": "YQ==", "encoding": "utf-8"},
         {"path": "../a", "content": "YQ==", "encoding": "base64"},
         {"path": "/a", "content": "YQ==", "encoding": "base64"},
