@@ -46,7 +46,13 @@ class Hub:
         """What `code` prints in a fresh process: clients read ``HF_ENDPOINT`` at import."""
         command = [sys.executable, "-c", textwrap.dedent(code)]
         done = subprocess.run(
-            command, env=self.env, cwd=self.folder, capture_output=True, text=True, check=False
+            command,
+            env=self.env,
+            cwd=self.folder,
+            timeout=120,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             pytest.fail(f"The client failed:\n{done.stderr}")
