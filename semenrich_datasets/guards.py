@@ -91,6 +91,10 @@ class ReportFacts:
             return REDUNDANT
         return _own_refusal(reading)
 
+    def repeats(self, reading: Reading) -> bool:
+        """Whether any part of what a sentence says is said by the report."""
+        return bool(reading.logic.denied & self._denied)
+
     def add(self, reading: Reading) -> None:
         """Takes an accepted addition in: from now on no other may speak of its topics.
 

@@ -1,0 +1,239 @@
+"""The safe choice: normal statements that the report neither makes nor contradicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semenrich_datasets.assertions import Reading, read_sentence
+from semenrich_datasets.guards import ReportFacts, read_report, travels
+from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.selection import Addition, Report, rows_by_cluster
+from semenrich_datasets.sentences import join_sentences, split_sentences
+
+#: A sentence held by fewer different reports stays where it is: it may be one patient's own.
+MIN_SUPPORT = 3
+# Spellings of a statement to choose from.
+_SHORTLIST = 6
+# Reports that a pair of clusters must have been seen in before its own figures outweigh the prior.
+_PRIOR_WEIGHT = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """What the sentences of one cluster say alike, and the few best ways to say it.
+
+    Args:
+        cluster_id (`int`): Their cluster.
+        reading (`Reading`): Of the most common of them.
+        sentences (`tuple[str, ...]`): Common first, at most six.
+        cumulative (`tuple[float, ...]`): Running sum of their weights.
+        support (`int`): Reports that hold the cluster.
+    """
+
+    cluster_id: int
+    reading: Reading
+    sentences: tuple[str, ...]
+    cumulative: tuple[float, ...]
+    support: int
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What became of a statement that was considered for a report.
+
+    Args:
+        statement ([`Statement`]): The statement.
+        score (`float`): Its score in this report.
+        reason (`str` or `None`): Why it was refused: a reason of [`~guards.refusal`], "unlikely"
+            (score below the threshold), "never_together" (no report of the corpus holds it
+            beside an accepted one), "enough" (`max_added` is reached); None when it was added.
+    """
+
+    statement: Statement
+    score: float
+    reason: str | None
+
+
+class SafeSelection:
+    """Adds statements that hold for a healthy person, unless a guard refuses them.
+
+    Statements are considered by support ("heaviest") or in a random order that favors support
+    ("random"); those that are new in every part come before those that repeat a part of the
+    report. An accepted statement counts as said for those after it, and any two must stand
+    together in some report of the corpus: the additions are a clique, as published.
+
+    The score of a statement s in a report with clusters F is the least, over i in F, of the share
+    of reports with i that speak of the topic of s and agree with s, smoothed towards the corpus's
+    share with the weight of 10 reports.
+
+    Args:
+        index ([`FindingsIndex`]): Of the corpus.
+        strategy (`str`): "heaviest" or "random".
+        max_added (`int`, *optional*): Most additions.
+        min_score (`float`): Least score.
+    """
+
+    def __init__(
+        self, index: FindingsIndex, strategy: str, max_added: int | None, min_score: float
+    ) -> None:
+        self.index = index
+        self.strategy = strategy
+        self.max_added = max_added
+        self.min_score = min_score
+        self.position: list[float] = index.clusters.column("position").to_pylist()
+        self.statements = list_statements(index)
+        clusters = [statement.cluster_id for statement in self.statements]
+        self.together = index.cooccurrence[clusters][:, clusters].toarray() > 0
+        self.scores, self.prior = statement_scores(index, self.statements)
+
+    def __call__(self, report: Report) -> list[Addition]:
+        """Gives the statements that no guard refuses, each in one of its usual wordings."""
+        accepted = [decision for decision in self.consider(report) if decision.reason is None]
+        accepted.sort(key=lambda decision: self.position[decision.statement.cluster_id])
+        return [
+            Addition(
+                report.rng.choices(
+                    decision.statement.sentences, cum_weights=decision.statement.cumulative
+                )[0],
+                decision.statement.cluster_id,
+                decision.statement.support,
+                decision.score,
+            )
+            for decision in accepted
+        ]
+
+    def consider(self, report: Report) -> Iterator[Decision]:
+        """Goes through all statements, best first, and says of each why it is refused, or None.
+
+        Args:
+            report ([`Report`]): The report.
+
+        Yields:
+            [`Decision`]: One for each statement of the corpus.
+        """
+        facts = self._facts(report)
+        scores = self._scores(report)
+        accepted: list[int] = []
+        for number in self._order(report, facts):
+            statement = self.statements[number]
+            score = scores[number]
+            reason = facts.refusal(statement.reading)
+            if reason is None and score < self.min_score:
+                reason = "unlikely"
+            if reason is None and not all(self.together[number, other] for other in accepted):
+                reason = "never_together"
+            if reason is None and self.max_added is not None and len(accepted) >= self.max_added:
+                reason = "enough"
+            if reason is None:
+                facts.add(statement.reading)
+                accepted.append(number)
+            yield Decision(statement, score, reason)
+
+    def _facts(self, report: Report) -> ReportFacts:
+        context = [sentence for text in report.context for sentence in split_sentences(text)]
+        return read_report(report.sentences, context)
+
+    def _scores(self, report: Report) -> list[float]:
+        index = self.index
+        rows = (index.lookup.get(index.normalize(sentence)) for sentence in report.sentences)
+        held = {int(index.cluster_ids[row]) for row in rows if row is not None} - {-1}
+        if not held:
+            return self.prior
+        scores: list[float] = self.scores[sorted(held)].min(axis=0).tolist()
+        return scores
+
+    def _order(self, report: Report, facts: ReportFacts) -> list[int]:
+        numbers = list(range(len(self.statements)))
+        if self.strategy == "random":
+            # Exponential clocks: a draw without replacement, in proportion to support.
+            clocks = [report.rng.expovariate(item.support) for item in self.statements]
+            numbers.sort(key=clocks.__getitem__)
+        repeats = [facts.repeats(self.statements[number].reading) for number in numbers]
+        new = [number for number, repeated in zip(numbers, repeats, strict=True) if not repeated]
+        return new + [n for n, repeated in zip(numbers, repeats, strict=True) if repeated]
+
+    def replace(self, report: Report) -> list[str]:
+        """Gives for each normal sentence another wording of the same statement, if there is one."""
+        replaced = []
+        for sentence in report.sentences:
+            statement = self._by_meaning.get(read_sentence(sentence).assertions)
+            if statement is None or not travels(read_sentence(sentence)):
+                replaced.append(sentence)
+                continue
+            choice = report.rng.choices(statement.sentences, cum_weights=statement.cumulative)
+            replaced.append(choice[0])
+        return replaced
+
+    @cached_property
+    def _by_meaning(self) -> dict[object, Statement]:
+        return {item.reading.assertions: item for item in reversed(self.statements)}
+
+
+def list_statements(index: FindingsIndex) -> list[Statement]:
+    """Gives what may be added to reports at all, by support, then by cluster.
+
+    From a normal cluster come the sentences that at least `MIN_SUPPORT` reports hold, that are
+    understood, and that neither mention another study nor could recognize a patient; one statement
+    for each different content.
+    """
+    signs = index.clusters.column("sign").to_pylist()
+    support = index.clusters.column("reports").to_pylist()
+    columns = index.sentences.select(["text", "reports", "centrality"]).to_pydict()
+    statements = []
+    for cluster, rows in enumerate(rows_by_cluster(index.cluster_ids, len(signs))):
+        if signs[cluster] != "normal" or support[cluster] < MIN_SUPPORT:
+            continue
+        by_content: dict[object, list[tuple[float, Reading, str]]] = {}
+        for row in rows:
+            reading = read_sentence(columns["text"][row])
+            if columns["reports"][row] >= MIN_SUPPORT and travels(reading):
+                weight = columns["reports"][row] * max(columns["centrality"][row], 0.0) ** 2
+                sentence = join_sentences([columns["text"][row]])
+                by_content.setdefault(reading.logic, []).append((weight, reading, sentence))
+        for options in by_content.values():
+            statements.append(_statement(cluster, options, support[cluster]))
+    return sorted(statements, key=lambda item: (-item.support, item.cluster_id))
+
+
+def _statement(cluster: int, options: list[tuple[float, Reading, str]], support: int) -> Statement:
+    best = sorted(options, key=lambda option: (-option[0], option[2]))[:_SHORTLIST]
+    sentences = tuple(option[2] for option in best)
+    cumulative = tuple(accumulate(option[0] for option in best))
+    return Statement(cluster, best[0][1], sentences, cumulative, support)
+
+
+def statement_scores(
+    index: FindingsIndex, statements: list[Statement]
+) -> tuple[NDArray[np.float64], list[float]]:
+    """Scores statements by how often reports with a cluster agree with them.
+
+    Args:
+        index ([`FindingsIndex`]): Of the corpus.
+        statements (`list[Statement]` of length `n`): What may be added.
+
+    Returns:
+        `tuple`: Scores in 0..1 of shape `(n_clusters, n)`, float64, given that a report holds a
+        cluster, and the `n` scores given nothing.
+    """
+    readings = [read_sentence(text) for text in index.clusters.column("text").to_pylist()]
+    shape = (len(readings), len(statements))
+    agree, disagree = np.zeros(shape), np.zeros(shape)
+    for row, reading in enumerate(readings):
+        facts = ReportFacts([reading])
+        for column, statement in enumerate(statements):
+            reason = facts.refusal(statement.reading)
+            agree[row, column] = reason == "redundant"
+            disagree[row, column] = reason == "contradicts"
+    support = np.array(index.clusters.column("reports").to_pylist(), dtype=np.float64)
+    agreeing, speaking = support @ agree, support @ (agree + disagree)
+    prior = agreeing / np.maximum(speaking, 1.0)
+    pairs_agree = index.cooccurrence @ agree
+    pairs_speak = index.cooccurrence @ (agree + disagree)
+    scores = (pairs_agree + _PRIOR_WEIGHT * prior) / (pairs_speak + _PRIOR_WEIGHT)
+    return scores, prior.tolist()
