@@ -79,8 +79,8 @@ class ReportFacts:
             reading (`Reading`): The sentence, read.
 
         Returns:
-            `str` or `None`: One of `REFUSALS` but "unsupported"; None where it may join. The sign is
-            not looked at: propose only sentences that [`travels`] lets through.
+            `str` or `None`: One of `REFUSALS` but "unsupported"; None where it may join. The
+            sign is not looked at: propose only sentences that [`travels`] lets through.
         """
         logic = reading.logic
         if reading.text in self._texts:

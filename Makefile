@@ -1,0 +1,50 @@
+# `make demo`: from nothing to an enriched dataset and a page to look at.  `make test`: every test.
+VENV ?= .venv
+PYTHON ?= python3
+# One build of torch for everybody; on Linux without a GPU any CPU build of it will do.
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+export HF_HUB_DISABLE_TELEMETRY := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo test check format bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/semenrich build phantom --output demo/index
+	$(BIN)/semenrich enrich phantom --index demo/index --output demo/enriched.parquet
+	$(BIN)/semenrich audit demo/enriched.parquet --index demo/index --output demo/audit.html
+
+test: check
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict semenrich_datasets
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks/bench_iu.py
+	$(BIN)/python tests/benchmarks/bench_clustering.py
+	$(BIN)/python tests/benchmarks/bench_cliques.py
+	$(BIN)/python tests/benchmarks/bench_map.py
+
+clean:
+	rm -rf $(VENV) demo
+
+$(VENV)/bin/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'semenrich needs Python 3.11 or newer: make PYTHON=python3.12')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet "$(TORCH)"
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable ".[offline]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@ $(VENV)/.demo

@@ -1,0 +1,227 @@
+"""The command line: `semenrich build | enrich | audit`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from semenrich_datasets import SemEnricher
+
+app = typer.Typer(
+    help="Adds to each radiology report the normal findings that its author left out.\n\n"
+    "With reports of your own: semenrich enrich reports.csv -o enriched.parquet",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="Reports: a CSV, JSONL or Parquet file, a folder saved by datasets, a Hub id, or "
+        "'phantom' for the built-in synthetic sample."
+    ),
+]
+TextColumn = Annotated[str, typer.Option("--text-column", "-t", help="Column of the findings.")]
+ContextColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--context-column",
+        "-c",
+        help="Column that additions must not contradict; repeat for several. By default "
+        "'impression' where there is one.",
+    ),
+]
+Split = Annotated[str | None, typer.Option(help="Which split, where there are several.")]
+Preset = Annotated[
+    str, typer.Option(click_type=click.Choice(["safe", "paper", "random"]), help="How to add.")
+]
+
+
+@app.command()
+def build(
+    data: Data,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the index.")],
+    text_column: TextColumn = "findings",
+    split: Split = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="SentenceTransformer; all-MiniLM-L6-v2 by default.")
+    ] = None,
+    clustering: Annotated[
+        str, typer.Option(click_type=click.Choice(["hdbscan", "dbscan", "kmeans"]))
+    ] = "hdbscan",
+    preset: Annotated[
+        str,
+        typer.Option(
+            click_type=click.Choice(["safe", "paper"]), help="'paper' clusters as published."
+        ),
+    ] = "safe",
+    seed: int = 0,
+    push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
+) -> None:
+    """Fit an index on reports: their sentences, clusters and which go together."""
+    with _clear_errors():
+        from semenrich_datasets import FindingsIndex
+        from semenrich_datasets.report_files import load_reports
+
+        reports = load_reports(data, split)
+        index = FindingsIndex.build(
+            reports,
+            text_column,
+            embedder=embedder,
+            clustering=clustering,  # type: ignore[arg-type]  # click has checked the choice
+            preset=preset,  # type: ignore[arg-type]
+            seed=seed,
+        )
+        index.save_pretrained(output)
+        if push_to_hub:
+            index.push_to_hub(push_to_hub)
+    counts = f"{index.config['reports']:,} reports, {index.sentences.num_rows:,} sentences"
+    typer.echo(f"{counts}, {index.clusters.num_rows:,} clusters -> {output}")
+
+
+@app.command()
+def enrich(
+    data: Data,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="A CSV, JSONL or Parquet file, or a folder.")
+    ],
+    index: Annotated[
+        str | None,
+        typer.Option("--index", "-i", help="Folder or Hub id; by default built from DATA."),
+    ] = None,
+    text_column: TextColumn = "findings",
+    context_column: ContextColumns = None,
+    split: Split = None,
+    preset: Preset = "safe",
+    strategy: Annotated[
+        str | None, typer.Option(click_type=click.Choice(["random", "heaviest"]))
+    ] = None,
+    max_added: Annotated[int | None, typer.Option(help="Most additions to a report.")] = None,
+    variant: Annotated[int, typer.Option(help="Another number, another draw.")] = 0,
+    seed: int = 0,
+    num_proc: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
+    push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
+    examples: Annotated[int, typer.Option(help="Reports to print before and after.")] = 3,
+) -> None:
+    """Add to each report the normal findings that its author left out."""
+    with _clear_errors():
+        from semenrich_datasets import FindingsIndex, SemEnricher
+        from semenrich_datasets.audit import summarize
+        from semenrich_datasets.report_files import check_target, load_reports, save_reports
+
+        check_target(output)
+        reports = load_reports(data, split)
+        build_preset: Any = "safe" if preset == "safe" else "paper"
+        fitted = (
+            FindingsIndex.from_pretrained(index)
+            if index
+            else FindingsIndex.build(reports, text_column, preset=build_preset)
+        )
+        enricher = SemEnricher(
+            fitted,
+            text_column,
+            _context_columns(reports, text_column, context_column),
+            preset=preset,  # type: ignore[arg-type]
+            strategy=strategy,  # type: ignore[arg-type]
+            max_added=max_added,
+            variant=variant,
+            seed=seed,
+        )
+        enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
+        save_reports(enriched, output)
+        if push_to_hub:
+            _push(enriched, enricher, push_to_hub)
+    _print_examples(enriched, enricher, examples)
+    typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
+
+
+@app.command()
+def audit(
+    data: Annotated[
+        str | None, typer.Argument(help="Enriched reports, in any form that enrich writes.")
+    ] = None,
+    index: Annotated[str | None, typer.Option("--index", "-i", help="Folder or Hub id.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("audit.html"),
+    text_column: TextColumn = "findings",
+    context_column: ContextColumns = None,
+    split: Split = None,
+    seed: int = 0,
+    verdicts: Annotated[
+        Path | None,
+        typer.Option(help="CSV exported from the page: print the rates of your verdicts."),
+    ] = None,
+) -> None:
+    """Show on one HTML page what was added and refused, or give the rate of your verdicts."""
+    with _clear_errors():
+        if verdicts is not None:
+            from semenrich_datasets.verdicts import read_verdicts
+
+            typer.echo(str(read_verdicts(verdicts)))
+            return
+        if data is None or index is None:
+            raise ValueError("expected DATA and --index INDEX, or --verdicts verdicts.csv")
+        from semenrich_datasets import SemEnricher
+        from semenrich_datasets.audit_page import write_audit
+        from semenrich_datasets.report_files import load_reports
+
+        enriched = load_reports(data, split)
+        context = _context_columns(enriched, text_column, context_column)
+        enricher = SemEnricher(index, text_column, context)
+        write_audit(output, enriched, enricher, seed=seed)
+    typer.echo(f"-> {output}")
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turns what a user can mend into one line and exit code 1; other errors keep their trace."""
+    import huggingface_hub.errors
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    mendable = (ValueError, OSError, ImportError, huggingface_hub.errors.HfHubHTTPError)
+    try:
+        yield
+    except mendable as error:
+        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1) from error
+
+
+def _context_columns(reports: Dataset, text_column: str, given: list[str] | None) -> list[str]:
+    if given is not None:
+        return given
+    has_impression = "impression" in reports.column_names and text_column != "impression"
+    return ["impression"] if has_impression else []
+
+
+def _push(enriched: Dataset, enricher: SemEnricher, repo_id: str) -> None:
+    from huggingface_hub import DatasetCard
+
+    from semenrich_datasets.audit import dataset_card
+
+    enriched.push_to_hub(repo_id)
+    card = DatasetCard.load(repo_id)  # written by push_to_hub: its front matter lists the files
+    card.text = dataset_card(enriched, enricher)
+    card.push_to_hub(repo_id)
+
+
+def _print_examples(enriched: Dataset, enricher: SemEnricher, count: int) -> None:
+    shown = 0
+    for row in enriched.select_columns([enricher.text_column, enricher.added_column]):
+        if shown == count:
+            break
+        if not row[enricher.added_column]:
+            continue
+        shown += 1
+        typer.echo(f"  {row[enricher.text_column]}")
+        for addition in row[enricher.added_column]:
+            text = f"  + {addition['sentence']}  ({addition['support']:,} reports)"
+            typer.secho(text, fg=typer.colors.GREEN)
+        typer.echo("")

@@ -1,0 +1,115 @@
+"""Reports from and to files, folders and the Hub, for the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
+
+#: The built-in sample, in place of a file or a Hub id.
+PHANTOM = "phantom"
+
+_BUILDERS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+_FORMS = "a .csv, .jsonl, .json or .parquet file, a folder saved by datasets, or a Hub id"
+
+
+def load_reports(source: str, split: str | None = None) -> Dataset:
+    """Loads reports.
+
+    Args:
+        source (`str`): A CSV, JSONL, JSON or Parquet file, a folder saved by `save_to_disk`, a Hub
+            id, or "phantom" for 1,000 synthetic studies.
+        split (`str`, *optional*): Which split, where there are several.
+
+    Returns:
+        `datasets.Dataset`
+
+    Raises:
+        `ValueError`: When the file is of another kind, or there are several splits and none named.
+        `FileNotFoundError`: When the file is missing.
+    """
+    if source == PHANTOM:
+        from semenrich_datasets.phantom import load_phantom
+
+        return load_phantom(1_000)
+    path = Path(source)
+    if path.suffix in _BUILDERS:
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {source}; expected {_FORMS}")
+        return load_dataset(_BUILDERS[path.suffix], data_files=str(path), split="train")
+    if path.is_file():
+        raise ValueError(f"{source} ends in {path.suffix or 'nothing'}; expected {_FORMS}")
+    loaded = load_from_disk(source) if path.is_dir() else load_dataset(source)
+    return _one_split(loaded, source, split)
+
+
+def save_reports(reports: Dataset, target: str) -> None:
+    """Saves reports in the form that the target's ending names, a folder without an ending.
+
+    A CSV file holds lists as JSON text, and no images.
+
+    Args:
+        reports (`datasets.Dataset`): What to save.
+        target (`str`): A CSV, JSONL, JSON or Parquet file, or a folder.
+
+    Raises:
+        `ValueError`: When the ending is another one.
+    """
+    path = Path(target)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match path.suffix:
+        case ".csv":
+            _without_images(reports).map(_lists_as_json, features=_flat(reports)).to_csv(target)
+        case ".json" | ".jsonl":
+            _without_images(reports).to_json(target)
+        case ".parquet":
+            reports.to_parquet(target)
+        case "":
+            reports.save_to_disk(target)
+        case other:
+            endings = ", ".join(sorted(_BUILDERS))
+            raise ValueError(f"cannot write {other} files; expected {endings} or a folder")
+
+
+def check_target(target: str) -> None:
+    """Raises `ValueError` when `save_reports` could not write to a target of this name."""
+    suffix = Path(target).suffix
+    if suffix and suffix not in _BUILDERS:
+        endings = ", ".join(sorted(_BUILDERS))
+        raise ValueError(f"cannot write {suffix} files; expected {endings} or a folder")
+
+
+def _one_split(loaded: Dataset | DatasetDict, source: str, split: str | None) -> Dataset:
+    if not isinstance(loaded, DatasetDict):
+        return loaded
+    names = list(loaded)
+    if split is None and len(names) == 1:
+        return loaded[names[0]]
+    if split not in loaded:
+        found = ", ".join(names)
+        raise ValueError(f"{source} has the splits {found}; name one of them with --split")
+    return loaded[split]
+
+
+def _without_images(reports: Dataset) -> Dataset:
+    images = [name for name, feature in reports.features.items() if isinstance(feature, Image)]
+    return reports.remove_columns(images)
+
+
+def _flat(reports: Dataset) -> Features:
+    features = _without_images(reports).features
+    return Features(
+        {
+            name: feature if isinstance(feature, Value) else Value("string")
+            for name, feature in features.items()
+        }
+    )
+
+
+def _lists_as_json(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+        for name, value in row.items()
+    }
