@@ -7,9 +7,12 @@ from functools import lru_cache
 from typing import Literal
 
 from semenrich_datasets.entailment import Logic, logic_of
-from semenrich_datasets.grammar import UNNAMED, Assertion, Flags, Grammar
-from semenrich_datasets.lexicon import Lexicon, Meaning, load_lexicon
+from semenrich_datasets.grammar import Grammar
+from semenrich_datasets.lexicon import Lexicon, load_lexicon
+from semenrich_datasets.lexicon_entries import Meaning
+from semenrich_datasets.scope import Flags
 from semenrich_datasets.sentences import normalize_sentence
+from semenrich_datasets.statements import UNNAMED, Assertion
 
 Sign = Literal["normal", "abnormal", "neutral"]
 

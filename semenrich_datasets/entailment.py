@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from semenrich_datasets.grammar import Assertion
 from semenrich_datasets.lexicon import Lexicon
+from semenrich_datasets.statements import Assertion
 
 _SIDES = {"left": 1, "right": 2, None: 3}
 
@@ -78,12 +78,21 @@ def _bits(
 
 
 def _denied(assertion: Assertion, lexicon: Lexicon) -> Logic:
-    """Denying a finding denies its kinds; denying it outright also denies it narrowed."""
-    narrowing, side = assertion.narrowing, assertion.side
+    """Denying a finding denies its kinds; denying it outright also denies it narrowed.
+
+    "No acute cardiopulmonary abnormality" says that of the lungs too, but "normal chest" is too
+    short to stand for each normal statement.
+    """
+    narrowing, side, concept = assertion.narrowing, assertion.side, assertion.concept
     implied = (None, *lexicon.narrowings) if narrowing is None else (narrowing,)
+    concepts = set(lexicon.below[concept])
+    if narrowing is not None and concept in lexicon.structures:
+        concepts.update(lexicon.structures[concept].overview_of)
+    if concept in lexicon.findings:
+        concepts.update(lexicon.findings[concept].denied_covers)
     return Logic(
-        denials=_bits((assertion.concept,), (narrowing,), side, lexicon),
-        denied=_bits(lexicon.below[assertion.concept], implied, side, lexicon),
+        denials=_bits((concept,), (narrowing,), side, lexicon),
+        denied=_bits(concepts, implied, side, lexicon),
     )
 
 

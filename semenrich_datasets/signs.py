@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semenrich_datasets.assertions import Sign, read_sentence
-from semenrich_datasets.grammar import Assertion
+from semenrich_datasets.statements import Assertion
 
 __all__ = [
     "NOISE",
