@@ -91,9 +91,41 @@ class ReportFacts:
             return REDUNDANT
         return _own_refusal(reading)
 
-    def repeats(self, reading: Reading) -> bool:
-        """Whether any part of what a sentence says is said by the report."""
-        return bool(reading.logic.denied & self._denied)
+    def open_to(self, contents: Sequence[Logic]) -> tuple[list[int], list[int]]:
+        """Sifts many contents at once, before [`ReportFacts.refusal`] is asked about the rest.
+
+        Args:
+            contents (`Sequence[Logic]`): What some sentences say.
+
+        Returns:
+            `tuple[list[int], list[int]]`: Positions of the contents that are new to the report in
+            every part, and of those that are new in some part only; those that it contradicts, or
+            that it says already, are in neither.
+        """
+        denied, forbidden, statements = self._denied, self._forbidden, self._statements
+        new, partly_new = [], []
+        for position, logic in enumerate(contents):
+            if logic.denials & forbidden or logic.statements & denied:
+                continue
+            if not logic.denied & denied:
+                new.append(position)
+            elif logic.denials & ~denied or logic.statements & ~statements:
+                partly_new.append(position)
+        return new, partly_new
+
+    def says_less(self, parts: Iterable[Logic]) -> bool:
+        """Whether the author denies only a part of what one of the parts would deny.
+
+        Who writes "no large effusion" chose not to write "no effusion".
+
+        Args:
+            parts (`Iterable[Logic]`): The assertions of a sentence, each by itself.
+
+        Returns:
+            `bool`
+        """
+        denied = self._denied
+        return any(part.denials & ~denied and part.denied & denied for part in parts)
 
     def add(self, reading: Reading) -> None:
         """Takes an accepted addition in: from now on no other may speak of its topics.

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semenrich_datasets.assertions import Reading, read_sentence
+from semenrich_datasets.entailment import Logic, logic_of
 from semenrich_datasets.guards import ReportFacts, read_report, travels
 from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.lexicon import load_lexicon
 from semenrich_datasets.selection import Addition, Report, rows_by_cluster
 from semenrich_datasets.sentences import join_sentences, split_sentences
 
@@ -34,6 +36,7 @@ class Statement:
         sentences (`tuple[str, ...]`): Common first, at most six.
         cumulative (`tuple[float, ...]`): Running sum of their weights.
         support (`int`): Reports that hold the cluster.
+        parts (`tuple[Logic, ...]`): Its assertions, each by itself.
     """
 
     cluster_id: int
@@ -41,6 +44,7 @@ class Statement:
     sentences: tuple[str, ...]
     cumulative: tuple[float, ...]
     support: int
+    parts: tuple[Logic, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +54,10 @@ class Decision:
     Args:
         statement ([`Statement`]): The statement.
         score (`float`): Its score in this report.
-        reason (`str` or `None`): Why it was refused: a reason of [`~guards.refusal`], "unlikely"
-            (score below the threshold), "never_together" (no report of the corpus holds it
-            beside an accepted one), "enough" (`max_added` is reached); None when it was added.
+        reason (`str` or `None`): Why it was refused: a reason of [`~guards.refusal`], "says_less"
+            (the author denies only a part of it, such as "no large effusion"), "unlikely" (score
+            below the threshold), "never_together" (no report of the corpus holds it beside an
+            accepted one), "enough" (`max_added` is reached); None when it was added.
     """
 
     statement: Statement
@@ -88,13 +93,16 @@ class SafeSelection:
         self.min_score = min_score
         self.position: list[float] = index.clusters.column("position").to_pylist()
         self.statements = list_statements(index)
+        self.contents = [statement.reading.logic for statement in self.statements]
         clusters = [statement.cluster_id for statement in self.statements]
         self.together = index.cooccurrence[clusters][:, clusters].toarray() > 0
         self.scores, self.prior = statement_scores(index, self.statements)
 
     def __call__(self, report: Report) -> list[Addition]:
         """Gives the statements that no guard refuses, each in one of its usual wordings."""
-        accepted = [decision for decision in self.consider(report) if decision.reason is None]
+        facts = self._facts(report)
+        decisions = self._decide(report, facts, self._open_numbers(report, facts))
+        accepted = [decision for decision in decisions if decision.reason is None]
         accepted.sort(key=lambda decision: self.position[decision.statement.cluster_id])
         return [
             Addition(
@@ -108,23 +116,29 @@ class SafeSelection:
             for decision in accepted
         ]
 
-    def consider(self, report: Report) -> Iterator[Decision]:
-        """Goes through all statements, best first, and says of each why it is refused, or None.
+    def consider(self, report: Report) -> list[Decision]:
+        """Says of every statement of the corpus why the report does not get it, or None.
 
         Args:
-            report ([`Report`]): The report.
+            report ([`Report`]): The report, fresh: its draws are made here as in a call.
 
-        Yields:
-            [`Decision`]: One for each statement of the corpus.
+        Returns:
+            `list[Decision]`: Those that come into question, in order, then the others.
         """
         facts = self._facts(report)
+        numbers = self._open_numbers(report, facts)
+        others = sorted(set(range(len(self.statements))) - set(numbers))
+        return list(self._decide(report, facts, numbers + others))
+
+    def _decide(self, report: Report, facts: ReportFacts, numbers: list[int]) -> Iterator[Decision]:
         scores = self._scores(report)
         accepted: list[int] = []
-        for number in self._order(report, facts):
+        for number in numbers:
             statement = self.statements[number]
-            score = scores[number]
             reason = facts.refusal(statement.reading)
-            if reason is None and score < self.min_score:
+            if reason is None and facts.says_less(statement.parts):
+                reason = "says_less"
+            if reason is None and scores[number] < self.min_score:
                 reason = "unlikely"
             if reason is None and not all(self.together[number, other] for other in accepted):
                 reason = "never_together"
@@ -133,7 +147,7 @@ class SafeSelection:
             if reason is None:
                 facts.add(statement.reading)
                 accepted.append(number)
-            yield Decision(statement, score, reason)
+            yield Decision(statement, scores[number], reason)
 
     def _facts(self, report: Report) -> ReportFacts:
         context = [sentence for text in report.context for sentence in split_sentences(text)]
@@ -148,15 +162,15 @@ class SafeSelection:
         scores: list[float] = self.scores[sorted(held)].min(axis=0).tolist()
         return scores
 
-    def _order(self, report: Report, facts: ReportFacts) -> list[int]:
-        numbers = list(range(len(self.statements)))
+    def _open_numbers(self, report: Report, facts: ReportFacts) -> list[int]:
+        """Returns the statements that come into question, those new in every part first."""
+        new, partly_new = facts.open_to(self.contents)
         if self.strategy == "random":
             # Exponential clocks: a draw without replacement, in proportion to support.
             clocks = [report.rng.expovariate(item.support) for item in self.statements]
-            numbers.sort(key=clocks.__getitem__)
-        repeats = [facts.repeats(self.statements[number].reading) for number in numbers]
-        new = [number for number, repeated in zip(numbers, repeats, strict=True) if not repeated]
-        return new + [n for n, repeated in zip(numbers, repeats, strict=True) if repeated]
+            new.sort(key=clocks.__getitem__)
+            partly_new.sort(key=clocks.__getitem__)
+        return new + partly_new
 
     def replace(self, report: Report) -> list[str]:
         """Gives for each normal sentence another wording of the same statement, if there is one."""
@@ -205,7 +219,9 @@ def _statement(cluster: int, options: list[tuple[float, Reading, str]], support:
     best = sorted(options, key=lambda option: (-option[0], option[2]))[:_SHORTLIST]
     sentences = tuple(option[2] for option in best)
     cumulative = tuple(accumulate(option[0] for option in best))
-    return Statement(cluster, best[0][1], sentences, cumulative, support)
+    reading = best[0][1]
+    parts = tuple(logic_of((assertion,), load_lexicon()) for assertion in reading.assertions)
+    return Statement(cluster, reading, sentences, cumulative, support, parts)
 
 
 def statement_scores(
