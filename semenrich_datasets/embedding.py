@@ -192,7 +192,7 @@ def _weights_digest(model: SentenceTransformer) -> str:
 
     weights = (weight.detach().cpu().contiguous() for weight in model.parameters())
     digests = sorted(
-        hashlib.sha256(memoryview(weight.view(-1).view(torch.uint8).numpy())).digest()
+        hashlib.sha256(weight.view(-1).view(torch.uint8).numpy().tobytes()).digest()
         for weight in weights
     )
     return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
