@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
+from semenrich_datasets.cliques import cooccurrence, membership_matrix
 from semenrich_datasets.corpus import SentenceCounts, reports_per_member
+from semenrich_datasets.llm_signs import LLMSigns, draw_occurrences
+from semenrich_datasets.neighbors import nearest
+from semenrich_datasets.signs import (
+    Sign,
+    SignClassifier,
+    classify_sentences,
+    cluster_signs,
+    sentence_kinds,
+    split_by_sign,
+)
+
+# Least cosine similarity at which a sentence belongs to the cluster of its nearest neighbor.
+SIMILARITY = 0.75
+# Neighbors among which it looks for one that says the same.
+NEIGHBORS = 16
 
 SENTENCE_SCHEMA = pa.schema(
     [
@@ -202,3 +219,76 @@ def _table(columns: Sequence[object], schema: pa.Schema) -> pa.Table:
         pa.array(column, type=kind) for column, kind in zip(columns, schema.types, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def refine_clusters(
+    sentences: list[str], labels: NDArray[np.int64], search: Any, vectors: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Splits clusters that mix signs, and lets noise join a cluster that says the same.
+
+    Args:
+        sentences (`list[str]` of length `n`): Distinct sentences.
+        labels (`np.ndarray` of shape `(n,)`, int64): Their clusters, -1 noise.
+        search (`faiss.Index`): Of their vectors.
+        vectors (`np.ndarray` of shape `(n, d)`, float32): Unit rows.
+
+    Returns:
+        `np.ndarray` of shape `(n,)`, int64: The new clusters.
+    """
+    refined = split_by_sign(labels, classify_sentences(sentences))
+    noise = np.flatnonzero(refined < 0)
+    kinds = sentence_kinds(sentences)
+    found = nearest(search, vectors[noise], min(NEIGHBORS, len(sentences)))
+    noise_kinds = [kinds[row] for row in noise.tolist()]
+    refined[noise] = join_nearest(*found, noise_kinds, refined, kinds, SIMILARITY)
+    return refined
+
+
+def fit_tables(
+    counts: SentenceCounts,
+    cluster_ids: NDArray[np.int64],
+    signs: SignClassifier,
+    vectors: NDArray[np.float32],
+) -> tuple[pa.Table, pa.Table, sparse.csr_array]:
+    """Gives the sentence table, the cluster table and the co-occurrence of an index.
+
+    Args:
+        counts ([`SentenceCounts`]): The corpus.
+        cluster_ids (`np.ndarray` of shape `(n,)`, int64): From 0 without gaps, -1 noise.
+        signs (`SignClassifier`): Asked about all sentences; a [`LLMSigns`] about a few of each
+            cluster, whose others then take the cluster's sign.
+        vectors (`np.ndarray` of shape `(n, d)`, float32): Unit rows.
+    """
+    n_clusters = int(cluster_ids.max(initial=-1)) + 1
+    occurrences = np.bincount(counts.sentence_ids, minlength=len(counts.sentences))
+    sentence_signs, votes = _ask_signs(signs, counts.sentences, cluster_ids, occurrences)
+    signs_of_clusters, agreement = cluster_signs(cluster_ids, sentence_signs, votes)
+    if isinstance(signs, LLMSigns):
+        for row in np.flatnonzero((votes == 0) & (cluster_ids >= 0)).tolist():
+            sentence_signs[row] = signs_of_clusters[cluster_ids[row]]
+    membership = membership_matrix(
+        counts.report_ids, cluster_ids[counts.sentence_ids], (counts.n_reports, n_clusters)
+    )
+    return (
+        sentence_table(counts, cluster_ids, sentence_signs, vectors),
+        cluster_table(counts, cluster_ids, signs_of_clusters, agreement, vectors),
+        cooccurrence(membership),
+    )
+
+
+def _ask_signs(
+    signs: SignClassifier,
+    sentences: list[str],
+    cluster_ids: NDArray[np.int64],
+    occurrences: NDArray[np.int64],
+) -> tuple[list[Sign], NDArray[np.int64]]:
+    """Returns the sign and the votes of each sentence; a language model sees a sample of them."""
+    if not isinstance(signs, LLMSigns):
+        return list(signs(sentences)), occurrences
+    votes = draw_occurrences(cluster_ids, occurrences, signs.sentences_per_cluster, signs.seed)
+    asked = np.flatnonzero(votes).tolist()
+    answers = signs([sentences[row] for row in asked])
+    sentence_signs: list[Sign] = ["neutral"] * len(sentences)
+    for row, sign in zip(asked, answers, strict=True):
+        sentence_signs[row] = sign
+    return sentence_signs, votes

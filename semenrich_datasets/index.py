@@ -19,17 +19,18 @@ from huggingface_hub import HfApi, snapshot_download
 from numpy.typing import NDArray
 from scipy import sparse
 
-from semenrich_datasets.cliques import cooccurrence, membership_matrix
 from semenrich_datasets.clustering import DBSCAN, HDBSCAN, KMeans, cluster_vectors
-from semenrich_datasets.corpus import SPLITTERS, SentenceCounts, count_sentences, iterate_texts
+from semenrich_datasets.corpus import SPLITTERS, count_sentences, iterate_texts
 from semenrich_datasets.embedding import Encoder, embed_sentences, encoder_name, load_encoder
 from semenrich_datasets.fitting import (
-    cluster_table,
+    NEIGHBORS,
+    SIMILARITY,
     cooccurrence_matrix,
     cooccurrence_table,
+    fit_tables,
     join_nearest,
     number_clusters,
-    sentence_table,
+    refine_clusters,
 )
 from semenrich_datasets.index_card import index_card
 from semenrich_datasets.index_files import (
@@ -41,28 +42,17 @@ from semenrich_datasets.index_files import (
     shared_folder,
     write_index,
 )
-from semenrich_datasets.llm_signs import LLMSigns, draw_occurrences
 from semenrich_datasets.neighbors import (
     build_search_index,
     load_search_index,
     nearest,
     save_search_index,
 )
-from semenrich_datasets.signs import (
-    Sign,
-    SignClassifier,
-    classify_sentences,
-    cluster_signs,
-    sentence_kinds,
-    split_by_sign,
-)
+from semenrich_datasets.signs import SignClassifier, classify_sentences
 
 Clustering = HDBSCAN | DBSCAN | KMeans
 Preset = Literal["safe", "paper"]
 
-# Least cosine similarity at which a sentence belongs to the cluster of its nearest neighbor.
-SIMILARITY = 0.75
-_NEIGHBORS = 16
 _METHODS: dict[str, Callable[[], Clustering]] = {
     "hdbscan": HDBSCAN,
     "dbscan": DBSCAN,
@@ -160,8 +150,8 @@ class FindingsIndex:
         search = build_search_index(vectors)
         labels = cluster_vectors(vectors, method, seed)
         if preset == "safe":
-            labels = _refine(counts.sentences, labels, search, vectors)
-        tables = _tables(counts, number_clusters(labels), signs, vectors)
+            labels = refine_clusters(counts.sentences, labels, search, vectors)
+        tables = fit_tables(counts, number_clusters(labels), signs, vectors)
         config = {
             "semenrich_version": importlib.metadata.version("semenrich"),
             "preset": preset,
@@ -365,7 +355,7 @@ class FindingsIndex:
         encoder = load_encoder(self.encoder or self.config["embedder"])
         vectors = embed_sentences(sentences, encoder, show_progress=False)
         known_signs = self.sentences.column("sign").to_pylist()
-        found = nearest(self.search, vectors, min(_NEIGHBORS, len(known_signs)))
+        found = nearest(self.search, vectors, min(NEIGHBORS, len(known_signs)))
         signs = classify_sentences(sentences)
         return join_nearest(*found, signs, self.cluster_ids, known_signs, threshold)
 
@@ -391,57 +381,3 @@ def _splitter_name(preset: str) -> str:
         msg = f"expected preset to be one of {', '.join(names)}, found {preset!r}"
         raise ValueError(msg)
     return names[preset]
-
-
-def _refine(
-    sentences: list[str], labels: NDArray[np.int64], search: Any, vectors: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """Splits clusters that mix signs, and lets noise join a cluster that says the same."""
-    refined = split_by_sign(labels, classify_sentences(sentences))
-    noise = np.flatnonzero(refined < 0)
-    kinds = sentence_kinds(sentences)
-    found = nearest(search, vectors[noise], min(_NEIGHBORS, len(sentences)))
-    noise_kinds = [kinds[row] for row in noise.tolist()]
-    refined[noise] = join_nearest(*found, noise_kinds, refined, kinds, SIMILARITY)
-    return refined
-
-
-def _tables(
-    counts: SentenceCounts,
-    cluster_ids: NDArray[np.int64],
-    signs: SignClassifier,
-    vectors: NDArray[np.float32],
-) -> tuple[pa.Table, pa.Table, sparse.csr_array]:
-    n_clusters = int(cluster_ids.max(initial=-1)) + 1
-    occurrences = np.bincount(counts.sentence_ids, minlength=len(counts.sentences))
-    sentence_signs, votes = _ask_signs(signs, counts.sentences, cluster_ids, occurrences)
-    signs_of_clusters, agreement = cluster_signs(cluster_ids, sentence_signs, votes)
-    if isinstance(signs, LLMSigns):
-        for row in np.flatnonzero((votes == 0) & (cluster_ids >= 0)).tolist():
-            sentence_signs[row] = signs_of_clusters[cluster_ids[row]]
-    membership = membership_matrix(
-        counts.report_ids, cluster_ids[counts.sentence_ids], (counts.n_reports, n_clusters)
-    )
-    return (
-        sentence_table(counts, cluster_ids, sentence_signs, vectors),
-        cluster_table(counts, cluster_ids, signs_of_clusters, agreement, vectors),
-        cooccurrence(membership),
-    )
-
-
-def _ask_signs(
-    signs: SignClassifier,
-    sentences: list[str],
-    cluster_ids: NDArray[np.int64],
-    occurrences: NDArray[np.int64],
-) -> tuple[list[Sign], NDArray[np.int64]]:
-    """Returns the sign and the votes of each sentence; a language model sees a sample of them."""
-    if not isinstance(signs, LLMSigns):
-        return list(signs(sentences)), occurrences
-    votes = draw_occurrences(cluster_ids, occurrences, signs.sentences_per_cluster, signs.seed)
-    asked = np.flatnonzero(votes).tolist()
-    answers = signs([sentences[row] for row in asked])
-    sentence_signs: list[Sign] = ["neutral"] * len(sentences)
-    for row, sign in zip(asked, answers, strict=True):
-        sentence_signs[row] = sign
-    return sentence_signs, votes
