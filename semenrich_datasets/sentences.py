@@ -104,7 +104,7 @@ def normalize_sentence(sentence: str) -> str:
         `str`: Lower case, white space squeezed, without list mark, surrounding stops and commas.
         Idempotent.
     """
-    squeezed = _WHITE_SPACE.sub(" ", sentence.strip(_EDGE_MARKS)).lower()
+    squeezed = _WHITE_SPACE.sub(" ", sentence).strip(_EDGE_MARKS).lower()
     while (mark := _LIST_MARK.match(squeezed)) and mark.end() < len(squeezed):
         squeezed = squeezed[mark.end() :].strip(_EDGE_MARKS)
     return squeezed
