@@ -131,12 +131,9 @@ def test_append_nothing_keeps_every_character():
     assert append_sentences(" Clear  lungs \n", ["", " . "]) == " Clear  lungs \n"
 
 
-words = st.sampled_from(
-    "Heart heart Lungs clear. normal.. No no 1. 2. 3) (4) - • 1.5 2 cm Dr. vs. approx. e.g. p.m. "
-    "XXXX XXXX. T.B. apex.There apex.there of of. seg. segment ? why? , ; : . .. \n \n\n \r\n \t é ß".split(
-        " "
-    )
-)
+_WORDS = "Heart heart Lungs clear. normal.. No no XXXX XXXX. apex.There apex.there of of. why? ß"
+_MARKS = "1. 2. 3) (4) - • 1.5 2 cm Dr. vs. approx. e.g. p.m. T.B. segment ? , ; : . .."
+words = st.sampled_from([*_WORDS.split(), *_MARKS.split(), "", "\n", "\n\n", "\r\n", "\t"])
 texts = st.one_of(
     st.text(max_size=80),
     st.lists(words, max_size=25).map(" ".join),

@@ -1,0 +1,138 @@
+"""Distinct sentences of any kind of dataset."""
+
+import datasets
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semenrich_datasets.corpus import (
+    SPLITTERS,
+    check_column,
+    count_sentences,
+    iterate_texts,
+    reports_per_member,
+)
+
+ROWS = [{"findings": "Clear lungs.", "n": 1}, {"findings": None, "n": 2}]
+TEXTS = ["Clear lungs.", None]
+
+
+@pytest.mark.parametrize(
+    "reports",
+    [
+        ROWS,
+        TEXTS,
+        iter(ROWS),
+        datasets.Dataset.from_list(ROWS),
+        datasets.Dataset.from_list(ROWS).with_format("numpy"),
+        datasets.Dataset.from_list(ROWS).to_iterable_dataset(),
+        datasets.Dataset.from_list(ROWS).to_iterable_dataset().map(lambda row: row),
+    ],
+    ids=["dicts", "strings", "iterator", "Dataset", "numpy", "IterableDataset", "stream"],
+)
+def test_texts_of_any_kind_of_dataset(reports):
+    assert list(iterate_texts(reports, "findings")) == TEXTS
+
+
+def test_other_columns_are_not_decoded():
+    table = datasets.Dataset.from_dict(
+        {"findings": ["Clear lungs."], "image": [{"bytes": b"no image", "path": None}]},
+        features=datasets.Features(
+            {"findings": datasets.Value("string"), "image": datasets.Image()}
+        ),
+    )
+    with pytest.raises(OSError, match="cannot identify image"):
+        table[0]
+    assert list(iterate_texts(table, "findings")) == ["Clear lungs."]
+    assert list(iterate_texts(table.to_iterable_dataset(), "findings")) == ["Clear lungs."]
+
+
+@pytest.mark.parametrize(
+    "reports",
+    [
+        ROWS,
+        datasets.Dataset.from_list(ROWS),
+        datasets.Dataset.from_list(ROWS).to_iterable_dataset(),
+    ],
+    ids=["dicts", "Dataset", "IterableDataset"],
+)
+def test_a_missing_column_names_those_there_are(reports):
+    with pytest.raises(ValueError, match="'report' not found; the columns are 'findings', 'n'"):
+        list(iterate_texts(reports, "report"))
+
+
+def test_a_dataset_dict_is_refused_with_its_splits():
+    splits = datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS))
+    with pytest.raises(ValueError, match="choose one of 'train'"):
+        list(iterate_texts(splits, "findings"))
+    streams = datasets.IterableDatasetDict(test=splits["train"].to_iterable_dataset())
+    with pytest.raises(ValueError, match="choose one of 'test'"):
+        list(iterate_texts(streams, "findings"))
+
+
+def test_check_column_names_the_argument():
+    check_column("a", {"a": 1})
+    with pytest.raises(ValueError, match="columns are none: pass one as context_columns="):
+        check_column("a", [], "context_columns")
+
+
+def test_counts():
+    texts = ["Clear lungs. NO  effusion.", "no effusion. no effusion", None, 3, float("nan"), " . "]
+    counts = count_sentences([*texts, "No  effusion. Tube. clear lungs"])
+    assert counts.sentences == ["no effusion", "clear lungs", "tube"]
+    assert counts.texts == ["NO effusion.", "Clear lungs.", "Tube."]
+    assert counts.report_ids.tolist() == [0, 0, 1, 1, 2, 2, 2]
+    assert counts.sentence_ids.tolist() == [1, 0, 0, 0, 0, 2, 1]
+    assert counts.positions.tolist() == [0.0, 1.0, 0.0, 1.0, 0.0, 0.5, 1.0]
+    assert (counts.n_reports, counts.n_skipped) == (3, 4)
+    assert counts.sentence_ids.dtype == counts.report_ids.dtype == np.int64
+
+
+def test_the_most_common_spelling_stands_for_a_sentence():
+    assert count_sentences(["A b.", "a b", "a  b"]).texts == ["a b"]
+
+
+def test_counts_as_published():
+    counts = count_sentences(["A 1.5 cm nodule.", "a 1. Tube"], SPLITTERS["paper"])
+    assert counts.sentences == ["a 1", "5 cm nodule", "tube"]
+    assert counts.texts == counts.sentences
+
+
+def test_no_reports():
+    counts = count_sentences([])
+    assert (counts.sentences, counts.n_reports, len(counts.report_ids)) == ([], 0, 0)
+
+
+reports = st.lists(
+    st.lists(st.sampled_from(["A.", "a.", "B.", "C."]), max_size=4).map(" ".join), max_size=8
+)
+
+
+@given(reports, st.randoms(use_true_random=False))
+def test_order_of_reports_changes_nothing_but_their_numbers(texts, random):
+    shuffled = random.sample(texts, len(texts))
+    one, other = count_sentences(texts), count_sentences(shuffled)
+    assert (one.sentences, one.texts, one.n_reports) == (
+        other.sentences,
+        other.texts,
+        other.n_reports,
+    )
+    counts = [np.bincount(found.sentence_ids).tolist() for found in (one, other)]
+    assert counts[0] == counts[1]
+
+
+@given(reports)
+def test_sentences_come_by_the_number_of_reports_that_hold_them(texts):
+    counts = count_sentences(texts)
+    holders = reports_per_member(counts.report_ids, counts.sentence_ids, len(counts.sentences))
+    naive = [
+        sum(sentence in {s.strip(".").lower() for s in text.split()} for text in texts)
+        for sentence in counts.sentences
+    ]
+    assert holders.tolist() == naive == sorted(naive, reverse=True)
+
+
+def test_noise_has_no_holders():
+    held = reports_per_member(np.array([0, 0, 1]), np.array([-1, 1, 1]), 3)
+    assert held.tolist() == [0, 2, 0]
