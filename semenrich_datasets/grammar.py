@@ -65,6 +65,9 @@ class Grammar(Scope):
             clause.polarity = "affirmed"
         modifiers = self.take_modifiers()
         clause.denial_is_empty = False
+        if clause.polarity == "denied":  # "lungs without effusion": the lungs have their predicate
+            clause.told += [item for item in clause.subjects if not item.after_denial]
+            clause.subjects = [item for item in clause.subjects if item.after_denial]
         if not clause.asked:
             for name in tag.findings:
                 self.assert_finding(name, modifiers)
@@ -91,9 +94,11 @@ class Grammar(Scope):
         elif clause.polarity == "normal" and clause.normal_word is not None:
             self.call_normal(subjects, clause.normal_word)
             clause.told = subjects
+        elif clause.unchanged:
+            clause.told = subjects
         else:
             clause.subjects.extend(subjects)
-        clause.joined = False
+        clause.joined = clause.unchanged = False
 
     def _adjective(self, tag: Meaning) -> None:
         self.clause.adjectives.extend(tag.adjective_of)
@@ -166,6 +171,8 @@ class Grammar(Scope):
     def _unchanged(self, tag: Meaning) -> None:
         if self._follows_link() or not self._is_attributive():
             self.take_told()
+        else:
+            self.clause.unchanged = True
 
     # ------------------------------------------------------------------- cues
 

@@ -20,9 +20,13 @@ WORD_ROLES = (
 _TOKEN = re.compile(r"[a-z]+|\d+(?:[.,:]\d+)*|_+|[,;:()/&.]")
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("s", ""))
 
+BLANK = "___"
+
 
 @lru_cache(maxsize=2**16)
-def _singular(word: str) -> str:
+def _token(word: str) -> str:
+    if word.startswith("_") or (len(word) > 2 and not word.strip("x")):
+        return BLANK
     if len(word) > 3 and not word.endswith(("ss", "us", "is")):
         for ending, singular in _ENDINGS:
             if word.endswith(ending):
@@ -31,11 +35,12 @@ def _singular(word: str) -> str:
 
 
 def tokenize(text: str) -> tuple[str, ...]:
-    """Splits into lower-case words without plural "s", numbers, blanks and punctuation marks."""
+    """Splits into lower-case words without plural "s", numbers, blanks and punctuation marks.
+
+    De-identification blanks of any style ("XXXX", "___") are one token.
+    """
     lowered = text.lower().replace("'s", " is").replace("’s", " is")
-    return tuple(
-        "___" if token[0] == "_" else _singular(token) for token in _TOKEN.findall(lowered)
-    )
+    return tuple(map(_token, _TOKEN.findall(lowered)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from semenrich_datasets.lexicon import Lexicon
-from semenrich_datasets.lexicon_entries import ANYTHING, Meaning
+from semenrich_datasets.lexicon_entries import ANYTHING, Finding, Meaning
 from semenrich_datasets.statements import (
     UNNAMED,
     Assertion,
@@ -29,6 +29,7 @@ class Clause:
     adjectives: list[str] = field(default_factory=list)
     told: list[Subject] = field(default_factory=list)  # subjects that have their predicate
     attribute: Meaning | None = None  # "enlarged", waiting for its noun
+    unchanged: bool = False  # "stable", said before its noun
     normal_word: Meaning | None = None  # "normal", said before its nouns
     abnormality: Modifiers | None = None  # "no abnormality", waiting for "of the ..."
     modifiers: Modifiers = field(default_factory=Modifiers)
@@ -149,11 +150,18 @@ class Scope:
             for structure in touched:
                 if structure not in finding.absorbs:
                     self.say(structure, "uncertain", Modifiers(rules_out=ruled_out))
+        elif self._leaves_adjectives(finding):
+            self.flags.dangling = True
         if self.clause.polarity == "denied" and finding.denied_is_normal:
             for structure in finding.of:
                 self.say(structure, "normal", modifiers)
             return
         self.say(name, self.status(), modifiers)
+
+    def _leaves_adjectives(self, finding: Finding) -> bool:
+        """Whether "no pleural or pericardial effusion" was read as the pericardial one alone."""
+        placed = {*finding.of, *finding.suggests, *finding.absorbs}
+        return self.clause.joined and not placed.issuperset(self.clause.adjectives)
 
     def is_after_denial(self) -> bool:
         """Whether side and place words wait that belong to the denial just made."""
