@@ -179,6 +179,9 @@ class Grammar(Scope):
     def _negation(self, tag: Meaning) -> None:
         self.resolve_open()
         clause = self.clause
+        only_blank = {subject.concept for subject in clause.subjects} == {UNNAMED}
+        if only_blank and not self._follows_link():  # "a XXXX in place, without effusion"
+            self.flags.unclear = True
         clause.polarity, clause.uncertain, clause.asked = "denied", False, False
         clause.denial_is_empty = True
         clause.joined = False

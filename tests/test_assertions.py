@@ -1,0 +1,170 @@
+"""What sentences assert: scope of negation, normality, doubt, lists; and their flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from semenrich_datasets.assertions import read_sentence
+
+
+def said(sentence):
+    return {(a.concept, a.status) for a in read_sentence(sentence).assertions}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("No effusion, consolidation, or pneumothorax.", "pleural_effusion- consolidation- pneumothorax-"),
+        ("Neither effusion nor pneumothorax.", "pleural_effusion- pneumothorax-"),
+        ("Lungs are clear, without infiltrate or effusion", "lungs= consolidation- pleural_effusion-"),
+        ("No pneumothorax, but a small effusion is seen", "pneumothorax- pleural_effusion+"),
+        ("No pneumothorax, mild cardiomegaly", "pneumothorax- cardiomegaly+"),
+        ("No effusion is seen, atelectasis", "pleural_effusion- atelectasis+"),
+        ("No effusion and there is mild edema", "pleural_effusion- edema+"),
+        ("No consolidation the lungs are hyperinflated", "consolidation- hyperinflation+"),
+        ("No effusion, heart is enlarged", "pleural_effusion- cardiomegaly+"),
+        ("No effusion or consolidation, heart enlarged", "pleural_effusion- consolidation- cardiomegaly+"),
+        ("No ileus or small bowel obstruction", "bowel_finding-"),
+        ("Effusion is not seen", "pleural_effusion-"),
+        ("The effusion has resolved", "pleural_effusion-"),
+        ("Effusion cannot be excluded", "pleural_effusion?"),
+        ("Nodule, possibly a granuloma", "nodule+ granuloma?"),
+        ("No opacity to suggest pneumonia", "opacity- pneumonia-"),
+        ("Rule out pneumonia", ""),
+        ("Normal heart size and mediastinal contours", "heart= mediastinum="),
+        ("Heart, hila and lungs are normal", "heart= hila= lungs="),
+        ("Cardiac and hilar contours are unremarkable", "heart= hila="),
+        ("Normal cardiomediastinal silhouette", "heart= mediastinum="),
+        ("Heart size normal, tortuous aorta", "heart= tortuous_aorta+"),
+        ("Heart normal, aorta tortuous", "heart= tortuous_aorta+"),
+        ("The lungs are well expanded and clear", "lung_volumes= lungs="),
+        ("The lungs are not clear", "lungs+"),
+        ("The heart is not enlarged", "heart="),
+        ("Cardiac silhouette at the upper limits of normal", "borderline_heart+"),
+        ("The heart is borderline enlarged", "borderline_heart+"),
+        ("No acute bony or soft tissue abnormality", "bones= soft_tissues="),
+        ("Bones show no acute abnormality", "bones="),
+        ("No abnormality of the spine", "spine="),
+        ("No acute abnormality", "anything="),
+        ("Elevated left hemidiaphragm", "elevated_diaphragm+"),
+        ("Lungs clear except for a scar", "lungs= scar+"),
+        ("Stable heart size, lungs clear", "lungs="),
+        ("Heart size is stable", ""),
+        ("Calcification in the mediastinum", "calcification+ mediastinum?"),
+        ("Calcified mediastinal lymph nodes", "calcified_nodes+"),
+    ],
+)  # fmt: skip
+def test_assertions(sentence, expected):
+    marks = {"+": "present", "?": "uncertain", "-": "absent", "=": "normal"}
+    pairs = {(item[:-1], marks[item[-1]]) for item in expected.split()}
+    if ("anything", "normal") in pairs:
+        pairs = {("anything", "absent")}
+    assert said(sentence) == pairs
+
+
+@pytest.mark.parametrize(
+    ("sentence", "narrowing"),
+    [
+        ("No large effusion", "large"),
+        ("No acute fracture", "acute"),
+        ("No acute displaced rib fracture", "acute"),
+        ("No suspicious nodule", "suspicious"),
+        ("No opacity in the bases", "part"),
+        ("Lung bases are clear", "part"),
+        ("No definite effusion", None),
+    ],
+)
+def test_narrowing_words_limit_a_denial(sentence, narrowing):
+    (assertion,) = read_sentence(sentence).assertions
+    assert assertion.narrowing == narrowing
+
+
+@pytest.mark.parametrize(
+    ("sentence", "side"),
+    [
+        ("The right lung is clear", "right"),
+        ("No effusion on the left", "left"),
+        ("No left or right effusion", None),
+        ("The lungs are clear bilaterally", None),
+    ],
+)
+def test_sides_limit_a_denial(sentence, side):
+    (assertion,) = read_sentence(sentence).assertions
+    assert assertion.side == side
+
+
+def test_small_rules_out_large():
+    (assertion,) = read_sentence("There is a small effusion.").assertions
+    assert assertion.rules_out == {"large"}
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Unchanged heart size",
+        "No new consolidation",
+        "The lungs are now clear",
+        "Effusion, larger than on the prior study",
+        "In the interval the lungs have cleared",
+    ],
+)
+def test_prior_is_noticed(sentence):
+    assert read_sentence(sentence).mentions_prior
+
+
+@pytest.mark.parametrize("sentence", ["Old granulomatous disease", "Prior cholecystectomy"])
+def test_history_is_not_a_prior_study(sentence):
+    assert not read_sentence(sentence).mentions_prior
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["The lungs are otherwise clear", "Portable view shows clear lungs", "Remainder of the lungs clear"],
+)  # fmt: skip
+def test_leaning_is_noticed(sentence):
+    assert read_sentence(sentence).leans
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Clear lungs on 3 images",
+        "No nodule over 5 mm",
+        "XXXX and hila are normal",
+        "The ___ are intact",
+        "The left lung is clear",
+        "Elevated right hemidiaphragm",
+        "The pacemaker leads are intact",
+        "Seen with Dr. Nobody, the lungs are clear",
+    ],
+)
+def test_identifying_is_noticed(sentence):
+    assert read_sentence(sentence).identifying
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The flurbs are normal",
+        "The XXXX are normal",
+        "The heart and mediastinum",
+        "No pleural or pericardial effusion",  # two effusions, of which one phrase is known
+        "",
+    ],
+)
+def test_what_is_not_understood_is_said_so(sentence):
+    assert not read_sentence(sentence).understood
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["The lungs are clear.", "there is no effusion identified", "Visualized bones appear intact"],
+)
+def test_plain_normal_sentences_are_understood(sentence):
+    reading = read_sentence(sentence)
+    assert reading.understood
+    assert not (reading.mentions_prior or reading.leans or reading.identifying)
+
+
+def test_readings_are_kept():
+    assert read_sentence("No effusion.") is read_sentence("No effusion.")
