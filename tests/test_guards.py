@@ -72,6 +72,7 @@ COMPATIBLE = [
     ("Normal heart and mediastinum.", "The heart is normal."),
     ("No pneumothorax.", "The lungs are clear."),
     ("No effusion.", "Rule out effusion."),
+    ("No large effusion.", "Possible small effusion."),
     ("Soft tissues are normal.", "Cardiomegaly. Effusion. Spondylosis."),
 ]
 REDUNDANCIES = [
