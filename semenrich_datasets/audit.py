@@ -1,0 +1,294 @@
+"""What an enricher did to a dataset: counts, and the dataset's card."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semenrich_datasets.corpus import check_column
+from semenrich_datasets.enricher import ADDED_TYPE, SemEnricher
+from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.safe_selection import MIN_SUPPORT
+
+_BATCH_SIZE = 10_000
+_CARD_CLUSTERS = 10
+
+_CARD = """# Radiology reports, enriched
+
+Radiology reports with the normal findings that their authors most likely left out, added by
+[SemEnrich](https://arxiv.org/abs/2604.09887).
+
+| | |
+| --- | --- |
+{figures}
+
+## How it was made
+
+- Index of {index_reports:,} reports: {sentences:,} distinct sentences, {clusters:,} clusters
+  ({clustering}; {embedder}).
+- SHA-256 of the index: `{digest}`.
+- Enricher of semenrich {version}: preset "{preset}", strategy "{strategy}", least score
+  {min_score}, most additions {max_added}, variant {variant}, seed {seed}.
+- Additions were compared with {columns}. Guards beyond the built-in ones: {guards}.
+- `{enriched_column}` is the report with the additions behind it, `{added_column}` lists them:
+  `sentence`, `cluster_id`, `support` (reports of the index that hold the cluster) and `score`. The
+  other columns are as they were.
+
+| most added | additions |
+| --- | --- |
+{most_added}
+
+## Limitations
+
+- An added sentence is inferred from other reports, not read off this patient's image. It must not
+  be used for the care of patients.
+- The additions repeat the habits, the vocabulary and the prevalences of the index's corpus.
+- Rates of good, contradicting and redundant additions come from a reader: judge the sample of
+  `semenrich audit`.{paper_limits}
+
+## Citation
+
+```bibtex
+@misc{{gulluk2026semenrich,
+  title = {{SemEnrich: Self-Supervised Semantic Enrichment of Radiology Reports for
+           Vision-Language Learning}},
+  author = {{Gulluk, Ibrahim and Gevaert, Olivier}},
+  year = {{2026}},
+  eprint = {{2604.09887}},
+  archivePrefix = {{arXiv}}
+}}
+```
+"""
+_PAPER_LIMITS = """
+- The preset "{preset}" is for comparison: nothing keeps an addition from contradicting its
+  report."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an enricher did to a dataset, counted; no row is left out.
+
+    `rows == rows_without_text + rows_enriched + rows_unchanged`.
+
+    Args:
+        rows (`int`): Rows of the dataset.
+        rows_without_text (`int`): Rows whose text is not a string, or holds no sentence.
+        rows_enriched (`int`): Rows with at least one addition.
+        rows_unchanged (`int`): Rows with a text and no addition.
+        rows_unknown (`int`): Rows with a text of which the index knows no sentence; they are
+            counted under enriched or unchanged too.
+        additions (`int`): Added sentences.
+        distinct_additions (`int`): Different ones among them.
+        additions_by_cluster (`Mapping[int, int]`): Additions from each cluster, most first.
+    """
+
+    rows: int
+    rows_without_text: int
+    rows_enriched: int
+    rows_unchanged: int
+    rows_unknown: int
+    additions: int
+    distinct_additions: int
+    additions_by_cluster: Mapping[int, int]
+
+    @property
+    def additions_per_report(self) -> float:
+        """Additions over the rows that have a text."""
+        return self.additions / max(self.rows - self.rows_without_text, 1)
+
+    def figures(self) -> pa.Table:
+        """Gives the counts as a table of `figure` (string) and `value` (float64)."""
+        values = {name: float(value) for name, value in _named_counts(self)}
+        values["additions per report"] = self.additions_per_report
+        return pa.table({"figure": list(values), "value": pa.array(values.values(), pa.float64())})
+
+    def __str__(self) -> str:
+        """Writes the counts as lines of text."""
+        lines = [f"{name:<42}{value:>10,}" for name, value in _named_counts(self)]
+        return "\n".join(
+            [*lines, f"{'additions per report':<42}{self.additions_per_report:>10.2f}"]
+        )
+
+
+def _named_counts(summary: Summary) -> list[tuple[str, int]]:
+    return [
+        ("reports", summary.rows),
+        ("reports enriched", summary.rows_enriched),
+        ("reports unchanged", summary.rows_unchanged),
+        ("reports without text", summary.rows_without_text),
+        ("reports with no sentence the index knows", summary.rows_unknown),
+        ("additions", summary.additions),
+        ("distinct added sentences", summary.distinct_additions),
+        ("clusters added from", len(summary.additions_by_cluster)),
+    ]
+
+
+def summarize(enriched: datasets.Dataset, enricher: SemEnricher) -> Summary:
+    """Counts what an enricher did to a dataset.
+
+    Args:
+        enriched (`datasets.Dataset`): The output of `map(enricher)`. Only the text column and the
+            column of additions are read.
+        enricher ([`SemEnricher`]): What made it.
+
+    Returns:
+        [`Summary`]
+
+    Raises:
+        `TypeError`: When `enriched` is not one split of a dataset.
+        `ValueError`: When a column is missing.
+
+    Example:
+        ```python
+        >>> print(summarize(enriched, enricher))
+        ```
+    """
+    without_text = unknown = n_enriched = n_rows = 0
+    sentences: set[str] = set()
+    clusters: Counter[int] = Counter()
+    for batch in read_batches(enriched, enricher):
+        texts = batch.column(enricher.text_column).to_pylist()
+        known = Counter(_knows(enricher.index, text) for text in texts)
+        added = read_additions(batch, enricher)
+        lengths = pc.fill_null(pc.list_value_length(added), 0).to_numpy()
+        flat = pc.list_flatten(added)
+        n_rows += len(texts)
+        without_text += known[None]
+        unknown += known[False]
+        n_enriched += int((lengths > 0).sum())
+        sentences.update(flat.field("sentence").unique().to_pylist())
+        for count in flat.field("cluster_id").value_counts().to_pylist():
+            clusters[count["values"]] += count["counts"]
+    return Summary(
+        rows=n_rows,
+        rows_without_text=without_text,
+        rows_enriched=n_enriched,
+        rows_unchanged=n_rows - without_text - n_enriched,
+        rows_unknown=unknown,
+        additions=clusters.total(),
+        distinct_additions=len(sentences),
+        additions_by_cluster=dict(sorted(clusters.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+def read_batches(enriched: datasets.Dataset, enricher: SemEnricher) -> Iterator[pa.Table]:
+    """Reads the columns of an enriched dataset that its audit needs, no image decoded.
+
+    Args:
+        enriched (`datasets.Dataset`): The output of `map(enricher)`.
+        enricher ([`SemEnricher`]): What made it.
+
+    Yields:
+        `pyarrow.Table`: Text, context columns and additions of the next 10,000 rows.
+
+    Raises:
+        `TypeError`: When `enriched` is not one split of a dataset.
+        `ValueError`: When a column is missing.
+    """
+    if not isinstance(enriched, datasets.Dataset):
+        msg = (
+            f"expected one split of an enriched dataset, found {type(enriched).__name__}: "
+            "choose a split, or load the stream with Dataset.from_generator"
+        )
+        raise TypeError(msg)
+    check_column(enricher.text_column, enriched.column_names)
+    check_column(enricher.added_column, enriched.column_names, "SemEnricher(added_column)")
+    for column in enricher.context_columns:
+        check_column(column, enriched.column_names, "context_columns")
+    columns = dict.fromkeys([enricher.text_column, *enricher.context_columns])
+    narrow = enriched.select_columns([*columns, enricher.added_column])
+    yield from narrow.with_format("arrow").iter(batch_size=_BATCH_SIZE)
+
+
+def read_additions(batch: pa.Table, enricher: SemEnricher) -> pa.ListArray:
+    """Gives the additions of some rows; a CSV file holds them as JSON text."""
+    column = batch.column(enricher.added_column).combine_chunks()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pa.array([json.loads(text or "[]") for text in column.to_pylist()], ADDED_TYPE)
+    return column.cast(ADDED_TYPE)
+
+
+def _knows(index: FindingsIndex, text: Any) -> bool | None:
+    """Whether the index knows a sentence of a text; None where the text has no sentence."""
+    sentences = index.split(text) if isinstance(text, str) else []
+    if not sentences:
+        return None
+    return any(index.normalize(sentence) in index.lookup for sentence in sentences)
+
+
+def shown_texts(index: FindingsIndex) -> list[str | None]:
+    """Gives for each cluster its most common sentence, or None.
+
+    A sentence that fewer than 3 reports hold may be one patient's own: outside the reports
+    themselves it is not shown.
+
+    Args:
+        index ([`FindingsIndex`]): Of the corpus.
+
+    Returns:
+        `list[str | None]` of length `n_clusters`
+    """
+    texts: list[str | None] = [None] * index.clusters.num_rows
+    columns = index.sentences.select(["text", "reports", "cluster_id"]).to_pydict()
+    rows = zip(columns["text"], columns["reports"], columns["cluster_id"], strict=True)
+    for text, reports, cluster in rows:  # the most common first
+        if reports < MIN_SUPPORT:
+            break
+        if cluster >= 0 and texts[cluster] is None:
+            texts[cluster] = text
+    return texts
+
+
+def dataset_card(enriched: datasets.Dataset, enricher: SemEnricher) -> str:
+    """Writes the body of the README.md of an enriched dataset; nothing is fetched for it.
+
+    Args:
+        enriched (`datasets.Dataset`): The output of `map(enricher)`.
+        enricher ([`SemEnricher`]): What made it.
+
+    Returns:
+        `str`: Markdown without front matter, for `DatasetCard.text`: what was done, the figures,
+        the limits and the citation. It shows no sentence that fewer than 3 reports hold.
+    """
+    summary, config = summarize(enriched, enricher), enricher.index.config
+    names = ("preset", "strategy", "min_score", "max_added", "variant", "seed")
+    settings: dict[str, Any] = {name: getattr(enricher, name) for name in names}
+    if settings["max_added"] is None:
+        settings["max_added"] = "without bound"
+    columns = [enricher.text_column, *enricher.context_columns]
+    return _CARD.format(
+        figures="\n".join(_figure_rows(summary)),
+        index_reports=config["reports"],
+        sentences=enricher.index.sentences.num_rows,
+        clusters=enricher.index.clusters.num_rows,
+        clustering=", ".join(f"{key} {value}" for key, value in config["clustering"].items()),
+        embedder=config["embedder"],
+        digest=enricher.index.digest,
+        columns=" and ".join(f"`{column}`" for column in columns),
+        guards=", ".join(type(guard).__name__ for guard in enricher.guards) or "none",
+        version=importlib.metadata.version("semenrich"),
+        enriched_column=enricher.enriched_column,
+        added_column=enricher.added_column,
+        most_added="\n".join(_most_added(summary, shown_texts(enricher.index))),
+        paper_limits="" if enricher.preset == "safe" else _PAPER_LIMITS.format(**settings),
+        **settings,
+    )
+
+
+def _figure_rows(summary: Summary) -> list[str]:
+    rows = [f"| {name} | {value:,} |" for name, value in _named_counts(summary)]
+    return [*rows, f"| additions per report | {summary.additions_per_report:.2f} |"]
+
+
+def _most_added(summary: Summary, texts: list[str | None]) -> list[str]:
+    most = list(summary.additions_by_cluster.items())[:_CARD_CLUSTERS]
+    named = [(texts[cluster] or f"cluster {cluster}", count) for cluster, count in most]
+    return [f"| {name.replace('|', '/')} | {count:,} |" for name, count in named]
