@@ -75,7 +75,7 @@ class Rule:
     def meaning(self, sentence: str, value: str, site: str) -> tuple[Statement, ...]:
         """Gives what one of the rule's sentences says, filled with this value and site."""
         value = value if "{value}" in sentence else ""
-        sites = (site,) if "{site}" in sentence else ("",)
+        sites: tuple[str, ...] = (site,) if "{site}" in sentence else ("",)
         if self.both and len(FINDINGS[self.names[0]].sites) == 2:
             sites = FINDINGS[self.names[0]].sites
         first = [Statement(self.names[0], value, place) for place in sites]

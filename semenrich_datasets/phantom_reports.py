@@ -49,8 +49,8 @@ _LUNGS_FIRST = tuple(
 
 # Findings that an impression leads with; the rest, long-standing ones, often stay out of it.
 _PRESSING = frozenset(
-    ("consolidation", "edema", "congestion", "effusion", "pneumothorax", "nodule")
-    + ("wide mediastinum", "cardiomegaly", "acute rib fracture", "prominent hilum")
+    "consolidation|edema|congestion|effusion|pneumothorax|nodule|wide mediastinum|cardiomegaly|"
+    "acute rib fracture|prominent hilum".split("|")
 )
 _CHRONIC_IN_IMPRESSION = 0.3
 _ONLY_IN_IMPRESSION = 0.04
