@@ -131,11 +131,14 @@ def find_folder(digest: str) -> Path:
         `IndexFileError`: When it was never loaded here, or has been moved or replaced since.
     """
     note = shared_folder(digest).with_suffix(".path")
-    folder = Path(note.read_text(encoding="utf-8")) if note.is_file() else shared_folder(digest)
-    if (folder / CONFIG_NAME).is_file() and read_config(folder)["digest"] == digest:
-        return folder
+    folders = [shared_folder(digest)]
+    if note.is_file():
+        folders.insert(0, Path(note.read_text(encoding="utf-8")))
+    for folder in folders:
+        if (folder / CONFIG_NAME).is_file() and read_config(folder)["digest"] == digest:
+            return folder
     msg = (
-        f"the index {digest[:12]} is not at {folder} any more: load it again with "
+        f"the index {digest[:12]} is not at {folders[0]} any more: load it again with "
         "FindingsIndex.from_pretrained on this machine before using a pickled enricher"
     )
     raise IndexFileError(msg)

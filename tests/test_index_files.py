@@ -1,0 +1,206 @@
+"""An index on disk: atomic to write, and what was damaged says so."""
+
+import json
+
+import pytest
+from fakes import use_hf_home
+
+from semenrich_datasets.index_files import (
+    CARD_NAME,
+    CONFIG_NAME,
+    DATA_FILES,
+    FORMAT_VERSION,
+    IndexFileError,
+    data_path,
+    find_folder,
+    read_config,
+    remember_folder,
+    replace_text,
+    shared_folder,
+    write_index,
+)
+
+
+def writers(content="data"):
+    return {stem: lambda path, s=stem: path.write_text(f"{s} {content}") for stem in DATA_FILES}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_index(tmp_path / "index", {"seed": 0}, writers(), "card")
+    return tmp_path / "index"
+
+
+def rewrite_config(folder, **changes):
+    path = folder / CONFIG_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_what_was_written_is_read(folder):
+    config = read_config(folder)
+    assert config["seed"] == 0
+    assert config["format_version"] == FORMAT_VERSION
+    assert (folder / CARD_NAME).read_text() == "card"
+    for stem in DATA_FILES:
+        assert data_path(folder, config, stem).read_text() == f"{stem} data"
+    assert len(names(folder)) == 2 + len(DATA_FILES)
+
+
+def test_the_digest_is_that_of_settings_and_data(tmp_path):
+    first = write_index(tmp_path / "a", {"seed": 0, "b": 1}, writers(), "card")
+    assert write_index(tmp_path / "b", {"b": 1, "seed": 0}, writers(), "other card") == first
+    assert write_index(tmp_path / "a", {"seed": 0, "b": 1}, writers(), "card") == first
+    assert write_index(tmp_path / "c", {"seed": 1, "b": 1}, writers(), "card") != first
+    assert write_index(tmp_path / "d", {"seed": 0, "b": 1}, writers("new"), "card") != first
+
+
+def test_a_new_index_takes_the_place_of_the_old(folder):
+    before = names(folder)
+    digest = write_index(folder, {"seed": 1}, writers("new"), "new card")
+    assert read_config(folder)["digest"] == digest
+    assert data_path(folder, read_config(folder), "vectors").read_text() == "vectors new"
+    assert len(names(folder)) == len(before)
+    assert set(names(folder)) & set(before) == {CARD_NAME, CONFIG_NAME}
+
+
+def test_other_files_of_the_folder_stay(folder):
+    (folder / "notes.parquet").write_text("mine")
+    write_index(folder, {}, writers("new"), "card")
+    assert (folder / "notes.parquet").read_text() == "mine"
+
+
+@pytest.mark.parametrize("failing", DATA_FILES)
+def test_a_crash_while_writing_leaves_the_old_index_whole(folder, failing):
+    def crash(path):
+        path.write_text("half")
+        raise RuntimeError("disk full")
+
+    before = read_config(folder)
+    with pytest.raises(RuntimeError, match="disk full"):
+        write_index(folder, {"seed": 1}, {**writers("new"), failing: crash}, "new card")
+    assert read_config(folder) == before
+    for stem in DATA_FILES:
+        assert data_path(folder, before, stem).read_text() == f"{stem} data"
+    assert not [name for name in names(folder) if name.startswith(".")]
+    # The next save sweeps up what the crash left.
+    write_index(folder, {"seed": 2}, writers("newest"), "card")
+    assert len(names(folder)) == 2 + len(DATA_FILES)
+
+
+def test_a_crash_at_the_last_step_leaves_the_old_index_whole(folder, monkeypatch):
+    from semenrich_datasets import index_files
+
+    def crash(path, text):
+        if path.name == CONFIG_NAME:
+            raise RuntimeError("power cut")
+        replace_text(path, text)
+
+    before = read_config(folder)
+    monkeypatch.setattr(index_files, "replace_text", crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        write_index(folder, {"seed": 1}, writers("new"), "new card")
+    assert read_config(folder) == before
+    for stem in DATA_FILES:
+        assert data_path(folder, before, stem).read_text() == f"{stem} data"
+
+
+def test_no_index(tmp_path):
+    with pytest.raises(IndexFileError, match=r"no index in .*config.json is missing; make one"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"a"', "{}", '{"format_version": "x"}'])
+def test_a_config_that_is_no_config(folder, text):
+    (folder / CONFIG_NAME).write_text(text)
+    with pytest.raises(IndexFileError, match=r"config.json is damaged: it is not the JSON"):
+        read_config(folder)
+
+
+def test_a_config_of_other_bytes(folder):
+    (folder / CONFIG_NAME).write_bytes(b"\xff\xfe")
+    with pytest.raises(IndexFileError, match="damaged"):
+        read_config(folder)
+
+
+def test_a_cut_config(folder):
+    path = folder / CONFIG_NAME
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(IndexFileError, match=r"damaged: it is not the JSON.*force_download=True"):
+        read_config(folder)
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"digest": "0" * 64}, {"files": {}}])
+def test_an_edited_config(folder, changes):
+    rewrite_config(folder, **changes)
+    with pytest.raises(IndexFileError, match="its digest does not match its content"):
+        read_config(folder)
+
+
+def test_a_newer_version(folder):
+    rewrite_config(folder, format_version=FORMAT_VERSION + 1)
+    with pytest.raises(IndexFileError, match=r"format version 2, .* pip install --upgrade"):
+        read_config(folder)
+
+
+def test_a_missing_data_file(folder):
+    config = read_config(folder)
+    data_path(folder, config, "vectors").unlink()
+    with pytest.raises(IndexFileError, match=r"vectors-\w+.faiss is damaged: it is missing"):
+        data_path(folder, config, "vectors")
+
+
+def test_a_cut_data_file(folder):
+    config = read_config(folder)
+    data_path(folder, config, "vectors").write_text("vect")
+    for verify in (True, False):
+        with pytest.raises(IndexFileError, match="expected 12 bytes, found 4"):
+            data_path(folder, config, "vectors", verify=verify)
+
+
+def test_an_edited_data_file(folder):
+    config = read_config(folder)
+    data_path(folder, config, "clusters").write_text("clusters date")
+    with pytest.raises(IndexFileError, match="SHA-256 does not match"):
+        data_path(folder, config, "clusters")
+
+
+def test_a_config_cannot_point_out_of_its_folder(folder):
+    config = read_config(folder)
+    (folder.parent / "secret").write_text("x")
+    config["files"]["vectors"]["name"] = "../secret"
+    with pytest.raises(IndexFileError, match="missing"):
+        data_path(folder, config, "vectors")
+
+
+def test_an_index_is_found_again_by_its_digest(folder, tmp_path, monkeypatch):
+    use_hf_home(monkeypatch, tmp_path / "home")
+    digest = read_config(folder)["digest"]
+    with pytest.raises(IndexFileError, match=r"is not at .* any more: load it again"):
+        find_folder(digest)
+    remember_folder(digest, folder)
+    assert find_folder(digest) == folder
+    write_index(folder, {"seed": 1}, writers(), "card")
+    with pytest.raises(IndexFileError, match="any more"):
+        find_folder(digest)
+
+
+def test_an_index_kept_for_workers_is_found(tmp_path, monkeypatch):
+    use_hf_home(monkeypatch, tmp_path / "home")
+    digest = write_index(tmp_path / "a", {}, writers(), "card")
+    write_index(shared_folder(digest), {}, writers(), "card")
+    assert find_folder(digest) == shared_folder(digest)
+    remember_folder(digest, tmp_path / "a")
+    assert find_folder(digest) == tmp_path / "a"
+    (tmp_path / "a" / CONFIG_NAME).unlink()
+    assert find_folder(digest) == shared_folder(digest)
+
+
+def test_text_is_replaced_in_one_step(tmp_path):
+    replace_text(tmp_path / "a", "naïve")
+    replace_text(tmp_path / "a", "new")
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "new"
