@@ -132,8 +132,9 @@ def cluster_vectors(vectors: Vectors, method: Method | Config = "hdbscan", seed:
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2:
         raise ValueError(f"expected vectors of shape (n, d), found {vectors.shape}")
-    if not np.isfinite(vectors).all():
-        raise ValueError("expected finite vectors, found NaN or infinity")
+    # Squared distances must be finite too: the bridges are sought by them.
+    if not np.isfinite(4 * np.einsum("ij,ij->i", vectors, vectors)).all():
+        raise ValueError("expected vectors of finite length, found NaN, infinity or overflow")
     if len(vectors) == 0:
         return np.empty(0, dtype=np.int64)
     if isinstance(config, KMeans):

@@ -63,9 +63,11 @@ class TestHdbscan:
     @settings(deadline=None, max_examples=25)
     @given(seed=st.integers(0, 2**32 - 1))
     def test_order_of_the_rows_does_not_matter(self, seed):
-        vectors = np.concatenate([noise(60, seed=1), blobs(90, 3, 4)])
+        # Many small, loose clusters: equal weights would be cut by row number if not by distance.
+        vectors, config = noise(400, d=2, seed=3), HDBSCAN(4, 4)
         order = np.random.default_rng(seed).permutation(len(vectors))
-        assert same_partition(cluster_vectors(vectors)[order], cluster_vectors(vectors[order]))
+        labels = cluster_vectors(vectors, config)
+        assert same_partition(labels[order], cluster_vectors(vectors[order], config))
 
     def test_a_disconnected_graph_is_joined_by_the_shortest_edges(self):
         vectors = blobs(120, centers=6, d=3, std=0.1)
@@ -76,6 +78,12 @@ class TestHdbscan:
         assert len(tree) == 119
         # The bridges are the longest edges here.
         np.testing.assert_allclose(tree.weights[-5:], whole.weights[-5:])
+
+    def test_a_bridge_is_short_in_mutual_reachability(self):
+        line = np.array([[0.0], [1.0], [1.2]], np.float32)
+        bridge = clustering._bridges(line, np.array([0.0, 5.0, 0.0]), np.array([0, 1, 1]))
+        assert (bridge.sources.tolist(), bridge.targets.tolist()) == ([0], [2])
+        np.testing.assert_allclose(bridge.weights, [1.2], rtol=1e-6)
 
     def test_bridges_from_borders_only_still_join_everything(self, monkeypatch):
         monkeypatch.setattr(clustering, "_BRIDGE_QUERIES", 40)
@@ -121,9 +129,10 @@ class TestDbscan:
 
     def test_a_border_point_joins_its_nearest_core_point(self):
         left, right = np.linspace(0, 0.4, 5), np.linspace(2.0, 2.4, 5)
-        line = np.concatenate([left, right, [1.21]]).astype(np.float32)
-        labels = cluster_vectors(np.stack([line, 0 * line], 1), DBSCAN(0.82, 5))
-        assert labels[-1] == labels[5] != labels[0]
+        # The two points between are each other's nearest, and no core points.
+        line = np.concatenate([left, right, [1.21, 1.22]]).astype(np.float32)
+        labels = cluster_vectors(np.stack([line, 0 * line], 1), DBSCAN(0.815, 5))
+        assert labels[10] == labels[11] == labels[5] != labels[0]
 
     @pytest.mark.parametrize(("n", "expected"), [(0, []), (1, [0]), (2, [0, 0])])
     def test_few_points_that_are_all_core(self, n, expected):
@@ -162,11 +171,11 @@ class TestArguments:
         with pytest.raises(ValueError, match=r"dbscan.*hdbscan.*kmeans.*'ward'"):
             cluster_vectors(noise(), "ward")
 
-    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
     def test_values_must_be_finite(self, bad):
         vectors = noise()
         vectors[3, 1] = bad
-        with pytest.raises(ValueError, match="finite"):
+        with pytest.raises(ValueError, match="finite length"):
             cluster_vectors(vectors)
 
     def test_vectors_must_be_a_matrix(self):
