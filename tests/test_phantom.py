@@ -1,6 +1,9 @@
 """The phantom: every report is true of its study, and every finding shows in its image."""
 
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 
@@ -47,6 +50,17 @@ def test_rows_depend_on_seed_and_row_alone():
     assert load_phantom(n=8, seed=6)["findings"] != few["findings"]
     text_only = load_phantom(n=8, seed=5, images=False)
     assert text_only[:] == few.remove_columns("image")[:]
+
+
+def test_another_process_gives_the_same_studies():
+    code = """if True:
+        from semenrich_datasets.phantom import load_phantom
+        print(load_phantom(n=40, seed=9, images=False).to_list())"""
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(load_phantom(n=40, seed=9, images=False).to_list())
 
 
 @pytest.mark.parametrize("n", [0, 1, 40])
@@ -149,6 +163,24 @@ def test_contradicting_findings_never_meet(studies):
             {"low volumes", "hyperinflation"},
         ):
             assert not pair <= names
+
+
+def test_what_an_effusion_or_a_pneumothorax_covers_is_not_there(studies):
+    covered = {
+        ("effusion", "moderate"): ["lower"],
+        ("effusion", "large"): ["lower", "mid"],
+        ("pneumothorax", "small"): ["upper", "apex"],
+        ("pneumothorax", "large"): ["upper", "apex", "mid"],
+    }
+    seen = 0
+    for row in studies:
+        sites = {one.site for one in state_of(row) if one.topic == "lungs"}
+        sites |= {f"{one.site} lower" for one in state_of(row) if one.name == "atelectasis"}
+        for one in state_of(row):
+            zones = covered.get(one[:2], [])
+            seen += len(zones)
+            assert not sites & {f"{one.site} {zone}" for zone in zones}
+    assert seen > 100
 
 
 def test_reporters_leave_half_of_the_normal_statements_out(studies):
