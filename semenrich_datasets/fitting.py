@@ -149,10 +149,12 @@ def cluster_table(
     """
     n = len(signs)
     occurrence_clusters = cluster_ids[counts.sentence_ids]
-    held = occurrence_clusters >= 0
-    occurrences = np.bincount(occurrence_clusters[held], minlength=n)
+    # Sums of floats depend on their order, and the digest may not depend on that of the reports.
+    order = np.lexsort((counts.positions, occurrence_clusters))
+    order = order[occurrence_clusters[order] >= 0]
+    occurrences = np.bincount(occurrence_clusters[order], minlength=n)
     places = np.bincount(
-        occurrence_clusters[held], weights=counts.positions[held], minlength=n
+        occurrence_clusters[order], weights=counts.positions[order], minlength=n
     ) / np.maximum(occurrences, 1)
     plane = _principal_plane(_cluster_means(vectors, cluster_ids))
     first = _first_rows(cluster_ids, n)
