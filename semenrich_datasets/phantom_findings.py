@@ -103,7 +103,7 @@ def _consolidation(film: Film, found: Statement) -> None:
         change = 0.34 * ramp(blob - 0.35, 0.4)
     else:
         change = 0.34 * blob * np.clip(0.6 + 0.5 * film.grain, 0, 1.2)
-    film.density += change * film.fields[side]
+    film.density += change * film.fields[side] * film.air
 
 
 def _nodule(film: Film, found: Statement) -> None:
@@ -140,17 +140,17 @@ def _atelectasis(film: Film, found: Statement) -> None:
 
 def _edema(film: Film, found: Statement) -> None:
     for side, sign in SIDES.items():
-        field, middle = film.fields[side], film.body.place(side, "mid")[1]
+        field, middle = film.fields[side] * film.air, film.body.place(side, "mid")[1]
         if found.value == "alveolar":
             wing = spot(film.u, film.v, (0.36 * sign, middle), (0.3, 0.5))
             film.density += 0.32 * wing * np.clip(0.85 + 0.25 * film.grain, 0, 1) * field
             continue
         net = np.clip(np.abs(film.grain) - 0.2, 0, 1.2)
-        film.density += (0.06 + 0.1 * net) * field
-        base = film.body.place(side, "base")[1]
-        for number in range(6):  # Kerley B lines
+        base, kerley = film.body.place(side, "base")[1], Strokes(film.body, film.u.size)
+        for number in range(6):
             height = base - 0.028 * number
-            film.tissue.line([(0.64 * sign, height), (0.75 * sign, height - 0.004)], 0.012, 0.9)
+            kerley.line([(0.64 * sign, height), (0.75 * sign, height - 0.004)], 0.012)
+        film.density += (0.06 + 0.1 * net + 0.25 * kerley.read()) * field
 
 
 def _emphysema(film: Film, _: Statement) -> None:
@@ -160,7 +160,9 @@ def _emphysema(film: Film, _: Statement) -> None:
         for du, dv, radius in ((0.0, -0.07, 0.12), (0.13, 0.02, 0.1), (-0.07, 0.05, 0.09)):
             bulla = spot(film.u, film.v, (u + du, v + dv), (radius, radius))
             rim = np.exp(-(((bulla - 0.37) / 0.12) ** 2))
-            film.density += (0.08 * rim - 0.10 * ramp(bulla - 0.45, 0.3)) * film.fields[side]
+            film.density += (
+                (0.08 * rim - 0.10 * ramp(bulla - 0.45, 0.3)) * film.fields[side] * film.air
+            )
 
 
 def _effusion(film: Film, found: Statement) -> None:
@@ -249,8 +251,10 @@ def _sternotomy_wires(film: Film, _: Statement) -> None:
         film.metal.line(loop, 0.013)
 
 
-# The other findings change the body's own contours: see phantom_anatomy.py.
+# In the order of painting: fluid first, for lungs show above it only. The findings that are not
+# here change the body's own contours: see phantom_anatomy.py.
 PAINTERS: dict[str, Callable[[Film, Statement], None]] = {
+    "effusion": _effusion,
     "emphysema": _emphysema,
     "edema": _edema,
     "consolidation": _consolidation,
@@ -259,7 +263,6 @@ PAINTERS: dict[str, Callable[[Film, Statement], None]] = {
     "scar": _scar,
     "atelectasis": _atelectasis,
     "pneumothorax": _pneumothorax,
-    "effusion": _effusion,
     "prominent hilum": _prominent_hilum,
     "calcified aorta": _calcified_aorta,
     "degenerative change": _degenerative_change,

@@ -18,6 +18,7 @@ from semenrich_datasets.phantom_truth import FINDINGS, NORMALS, Statement
 _FILES = ("phantom_normal.txt", "phantom_abnormal.txt")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _HEADING = "== "
+_SKEW = 1.4  # Zipf exponent of a block's lines: few are said often, as in real reports
 _ASIDES = frozenset(("prior", "blank"))
 
 # How a value or a site is put; what is not here stands as it is. The most usual first.
@@ -62,6 +63,11 @@ class Rule:
         """Whether it says one statement and nothing else."""
         return len(self.names) == 1 and not self.both and not self.asides
 
+    @property
+    def is_bilateral(self) -> bool:
+        """Whether it says one finding of both sides, and nothing else."""
+        return self.both and len(self.names) == 1 and len(FINDINGS[self.names[0]].sites) == 2
+
     def covers(self, pending: dict[str, list[Statement]], asides: frozenset[str]) -> bool:
         """Tells whether all that the rule says is still to be said (by name, lists not empty)."""
         if not self.asides <= asides or any(name not in pending for name in self.names):
@@ -97,9 +103,9 @@ def _read_block(block: str) -> Rule:
     parts = heading.split(" + ")
     names = tuple(part.removesuffix(" both") for part in parts if part not in _ASIDES)
     weights: dict[str, float] = {}
-    for rank, line in enumerate(lines):
+    for rank, line in enumerate(lines, start=1):
         for sentence, weight in _resolve(line):
-            weights[sentence] = weights.get(sentence, 0.0) + weight / (rank + 1)
+            weights[sentence] = weights.get(sentence, 0.0) + weight / rank**_SKEW
     return Rule(
         names=names or tuple(parts),
         both=parts[0].endswith(" both"),

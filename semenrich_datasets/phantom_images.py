@@ -22,7 +22,7 @@ from semenrich_datasets.phantom_anatomy import (
     torso,
 )
 from semenrich_datasets.phantom_findings import PAINTERS, Film, Point, Strokes
-from semenrich_datasets.phantom_truth import State
+from semenrich_datasets.phantom_truth import FINDINGS, State
 
 MIN_SIZE, MAX_SIZE = 64, 224
 
@@ -69,9 +69,13 @@ def render(state: State, size: int, rng: np.random.Generator) -> npt.NDArray[np.
         metal=Strokes(body, size),
         rng=rng,
     )
-    for found in state:
-        if found.name in PAINTERS:
-            PAINTERS[found.name](film, found)
+    shapes = int(rng.integers(2**32))
+    for order, (name, paint) in enumerate(PAINTERS.items()):
+        for found in (one for one in state if one.name == name):
+            # A generator of its own, so that no finding changes another one's shape.
+            place = FINDINGS[name].sites.index(found.site)
+            film.rng = np.random.default_rng([shapes, order, place])
+            paint(film, found)
 
     air = (film.fields["right"] + film.fields["left"]) * film.air
     vessels = _vessels(body, size, tree, congested="congestion" in names)

@@ -52,15 +52,15 @@ _PRESSING = frozenset(
     "consolidation|edema|congestion|effusion|pneumothorax|nodule|wide mediastinum|cardiomegaly|"
     "acute rib fracture|prominent hilum".split("|")
 )
+_FOLLOWED_UP = frozenset(("consolidation", "nodule"))
 _CHRONIC_IN_IMPRESSION = 0.3
 _ONLY_IN_IMPRESSION = 0.04
 
 # Per report: asides, and how often a rule that has one is then used.
 _OTHERWISE, _BLANK, _ASIDE_USED = 0.15, 0.2, 0.6
-# "Bilateral" where there is one on each side.
-_BOTH = 0.95
+_BILATERAL = 0.95  # where there is one on each side
 _TECHNIQUE, _COMPARISON = 0.05, 0.06
-_NORMAL_CHEST, _OTHERWISE_NORMAL, _ADVICE = 0.2, 0.06, 0.1
+_NORMAL_CHEST, _OTHERWISE_NORMAL, _ADVICE = 0.2, 0.06, 0.2
 
 
 class Report(NamedTuple):
@@ -109,7 +109,7 @@ class Reporter:
             return 1.0
         if rule.asides:
             return _ASIDE_USED
-        return _BOTH if rule.both and len(rule.names) == 1 else self.joins
+        return _BILATERAL if rule.is_bilateral else self.joins
 
 
 @cache
@@ -257,11 +257,12 @@ def _impression(
     if not holds(summary, state):
         summary = Statement("no acute disease")
     points = led + ([summary] if holds(summary, state) else []) + other
-    if found and rng.random() < _OTHERWISE_NORMAL:
+    if found and not led and rng.random() < _OTHERWISE_NORMAL:
         points.append(Statement("otherwise normal"))
-    if led and rng.random() < _ADVICE:
-        points.append(Statement("advice"))
     names = [one.name for one in points]
+    if not _FOLLOWED_UP.isdisjoint(names) and rng.random() < _ADVICE:
+        points.append(Statement("advice"))
+        names.append("advice")
     lines = _write(points, asides, reporter, rng)
     texts = [line.text for line in sorted(lines, key=lambda one: names.index(one.statement.name))]
     return _numbered(texts) if reporter.numbers and len(texts) > 1 else _prose(texts)

@@ -224,7 +224,7 @@ def test_reports_have_the_shape_of_real_ones(studies):
     assert 4 < np.mean(counts) < 6.5
     usual = Counter(sentence for row in studies for sentence in split(row["findings"]))
     assert len(usual) > 1500, "many paraphrases"
-    assert usual.most_common(1)[0][1] > 0.02 * sum(usual.values()), "some said very often"
+    assert usual.most_common(1)[0][1] > 0.012 * sum(usual.values()), "some said very often"
 
 
 def test_grammar_is_rich_and_its_sentences_short():
