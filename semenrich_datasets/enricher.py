@@ -160,11 +160,14 @@ class SemEnricher:
             `dict`: The two added columns, in the form of the input.
 
         Raises:
-            `ValueError`: When the text column or a context column is missing.
+            `ValueError`: When the text, a context or the image column is missing, or a guard does
+                not answer each proposal.
         """
         check_column(self.text_column, rows)
         for column in self.context_columns:
             check_column(column, rows, "context_columns")
+        if self.image_column:
+            check_column(self.image_column, rows, "image_column")
         texts = rows[self.text_column]
         if isinstance(rows, LazyRow) or not isinstance(texts, list):
             return self._enrich_row(rows)
@@ -172,15 +175,22 @@ class SemEnricher:
         all_contexts = list(contexts) if self.context_columns else [()] * len(texts)
         images = rows[self.image_column] if self.image_column else [None] * len(texts)
         enriched, added = self._enrich(texts, all_contexts, images)
-        return {self.enriched_column: enriched, self.added_column: _AddedColumn(added)}
+        return {
+            self.enriched_column: _TypedColumn(enriched, pa.string()),
+            self.added_column: _TypedColumn(added, ADDED_TYPE),
+        }
 
     def _enrich_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         context = tuple(row[column] for column in self.context_columns)
         image = row[self.image_column] if self.image_column else None
         enriched, added = self._enrich([row[self.text_column]], [context], [image])
-        # `Dataset.map` would take the type of the first thousand rows, which may all be empty.
-        lists = pa.array(added, type=ADDED_TYPE) if isinstance(row, LazyRow) else added[0]
-        return {self.enriched_column: enriched[0], self.added_column: lists}
+        if not isinstance(row, LazyRow):
+            return {self.enriched_column: enriched[0], self.added_column: added[0]}
+        # `Dataset.map` would take the types of the first thousand rows, which may all be empty.
+        return {
+            self.enriched_column: pa.array(enriched, type=pa.string()),
+            self.added_column: pa.array(added, type=ADDED_TYPE),
+        }
 
     def _enrich(
         self, texts: list[Any], contexts: Sequence[Sequence[Any]], images: Sequence[Any]
@@ -220,11 +230,15 @@ class SemEnricher:
         return kind(self.index, self.strategy, self.max_added)
 
 
-class _AddedColumn(list[list[dict[str, Any]]]):
-    """A column that tells Arrow its type, also when every list in it is empty."""
+class _TypedColumn(list[Any]):
+    """A column that tells Arrow its type, also when all of it is empty."""
+
+    def __init__(self, values: Sequence[Any], arrow_type: pa.DataType) -> None:
+        super().__init__(values)
+        self.arrow_type = arrow_type
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:
-        return pa.array(list(self), type=type or ADDED_TYPE)
+        return pa.array(list(self), type=type or self.arrow_type)
 
 
 def _added_fields() -> list[tuple[str, pa.Field]]:
@@ -244,5 +258,12 @@ def _ask(
         if report is not None
         for addition in additions
     ]
-    reasons = iter(guard(proposals) if proposals else [])
-    return [[a for a in additions if next(reasons) is None] for additions in chosen]
+    reasons = guard(proposals) if proposals else []
+    if len(reasons) != len(proposals):
+        msg = (
+            f"expected from the guard {guard!r} a reason or None for each of {len(proposals)} "
+            f"proposals, found {len(reasons)}"
+        )
+        raise ValueError(msg)
+    answers = iter(reasons)
+    return [[a for a in additions if next(answers) is None] for additions in chosen]
