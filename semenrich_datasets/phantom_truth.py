@@ -28,7 +28,7 @@ class Statement(NamedTuple):
     @property
     def sign(self) -> Literal["normal", "abnormal", "neutral"]:
         """What it speaks of: health, disease (devices too), or neither, such as technique."""
-        if self.name in CONTEXT or self.name == PRIOR.name:
+        if self.name in CONTEXT:
             return "neutral"
         return "abnormal" if self.name in FINDINGS else "normal"
 
@@ -198,7 +198,7 @@ def holds(statement: Statement, state: State) -> bool:
     if name == "no prior":
         return PRIOR not in state
     if name == "otherwise clear":
-        return any(found.name != "prior" and found.topic == "lungs" for found in state)
+        return any(found.topic == "lungs" for found in state)
     if name == "otherwise normal":
         return bool(facts(state))
     if name in CONTEXT and statement != PRIOR:
