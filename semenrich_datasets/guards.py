@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import chain
+from operator import or_
 from typing import Any, Protocol
 
 from semenrich_datasets.assertions import Reading, read_sentence
@@ -54,15 +57,18 @@ class ReportFacts:
     """What a report says, ready to be compared with sentences that might join it.
 
     Args:
-        readings (`Iterable[Reading]`): its sentences, read, context included.
+        readings (`Iterable[Reading]`): the sentences of its findings, read.
+        context (`Iterable[Reading]`, *optional*): those of its other texts.
     """
 
-    __slots__ = ("_added", "_denied", "_forbidden", "_statements", "_texts")
+    __slots__ = ("_added", "_denied", "_forbidden", "_own_denials", "_statements", "_texts")
 
-    def __init__(self, readings: Iterable[Reading]) -> None:
+    def __init__(self, readings: Iterable[Reading], context: Iterable[Reading] = ()) -> None:
+        own = list(readings)
+        self._own_denials = reduce(or_, (reading.logic.denials for reading in own), 0)
         denied = statements = forbidden = 0
         texts = set()
-        for reading in readings:
+        for reading in chain(own, context):
             logic = reading.logic
             denied |= logic.denied
             statements |= logic.statements
@@ -114,7 +120,7 @@ class ReportFacts:
         return new, partly_new
 
     def says_less(self, parts: Iterable[Logic]) -> bool:
-        """Whether the author denies only a part of what one of the parts would deny.
+        """Whether the findings deny only a part of what one of the parts would deny.
 
         Who writes "no large effusion" chose not to write "no effusion".
 
@@ -124,8 +130,8 @@ class ReportFacts:
         Returns:
             `bool`
         """
-        denied = self._denied
-        return any(part.denials & ~denied and part.denied & denied for part in parts)
+        own, denied = self._own_denials, self._denied
+        return any(part.denied & own and part.denials & ~denied for part in parts)
 
     def add(self, reading: Reading) -> None:
         """Takes an accepted addition in: from now on no other may speak of its topics.
@@ -157,7 +163,7 @@ def read_report(findings: Iterable[str], context: Iterable[str] = ()) -> ReportF
     Returns:
         `ReportFacts`: What they say together.
     """
-    return ReportFacts(read_sentence(text) for part in (findings, context) for text in part)
+    return ReportFacts(map(read_sentence, findings), map(read_sentence, context))
 
 
 def refusal(

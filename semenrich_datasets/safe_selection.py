@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from semenrich_datasets.assertions import Reading, read_sentence
 from semenrich_datasets.entailment import Logic, logic_of
-from semenrich_datasets.guards import ReportFacts, read_report, travels
+from semenrich_datasets.guards import CONTRADICTS, REDUNDANT, ReportFacts, read_report, travels
 from semenrich_datasets.index import FindingsIndex
 from semenrich_datasets.lexicon import load_lexicon
 from semenrich_datasets.selection import Addition, Report, rows_by_cluster
@@ -24,6 +24,10 @@ MIN_SUPPORT = 3
 _SHORTLIST = 6
 # Reports that a pair of clusters must have been seen in before its own figures outweigh the prior.
 _PRIOR_WEIGHT = 10.0
+# Share of abnormalities that authors are taken to leave unsaid (no corpus can tell it).
+_UNSAID_ABNORMAL = 0.05
+# Least share of reports taken to be silent on a topic, where the counts leave none.
+_LEAST_SILENT = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +77,9 @@ class SafeSelection:
     report. An accepted statement counts as said for those after it, and any two must stand
     together in some report of the corpus: the additions are a clique, as published.
 
-    The score of a statement s in a report with clusters F is the least, over i in F, of the share
-    of reports with i that speak of the topic of s and agree with s, smoothed towards the corpus's
-    share with the weight of 10 reports.
+    The score of a statement in a report with clusters F is how likely it is true though unsaid
+    ([`true_though_unsaid`]), the least over the clusters i in F of what the reports with i show,
+    smoothed towards the whole corpus with the weight of 10 reports.
 
     Args:
         index ([`FindingsIndex`]): Of the corpus.
@@ -94,9 +98,9 @@ class SafeSelection:
         self.position: list[float] = index.clusters.column("position").to_pylist()
         self.statements = list_statements(index)
         self.contents = [statement.reading.logic for statement in self.statements]
-        clusters = [statement.cluster_id for statement in self.statements]
-        self.together = index.cooccurrence[clusters][:, clusters].toarray() > 0
-        self.scores, self.prior = statement_scores(index, self.statements)
+        agree, disagree = stances(index, self.statements)
+        self.together = ever_together(index, agree)
+        self.scores, self.prior = statement_scores(index, agree, disagree)
 
     def __call__(self, report: Report) -> list[Addition]:
         """Gives the statements that no guard refuses, each in one of its usual wordings."""
@@ -224,18 +228,18 @@ def _statement(cluster: int, options: list[tuple[float, Reading, str]], support:
     return Statement(cluster, reading, sentences, cumulative, support, parts)
 
 
-def statement_scores(
+def stances(
     index: FindingsIndex, statements: list[Statement]
-) -> tuple[NDArray[np.float64], list[float]]:
-    """Scores statements by how often reports with a cluster agree with them.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Tells which clusters say a statement, or more, and which contradict it.
 
     Args:
         index ([`FindingsIndex`]): Of the corpus.
         statements (`list[Statement]` of length `n`): What may be added.
 
     Returns:
-        `tuple`: Scores in 0..1 of shape `(n_clusters, n)`, float64, given that a report holds a
-        cluster, and the `n` scores given nothing.
+        `tuple`: Two arrays of shape `(n_clusters, n)`, float64, 0 or 1: agrees, disagrees. A
+        cluster speaks by its most common sentence.
     """
     readings = [read_sentence(text) for text in index.clusters.column("text").to_pylist()]
     shape = (len(readings), len(statements))
@@ -244,12 +248,69 @@ def statement_scores(
         facts = ReportFacts([reading])
         for column, statement in enumerate(statements):
             reason = facts.refusal(statement.reading)
-            agree[row, column] = reason == "redundant"
-            disagree[row, column] = reason == "contradicts"
+            agree[row, column] = reason == REDUNDANT
+            disagree[row, column] = reason == CONTRADICTS
+    return agree, disagree
+
+
+def ever_together(index: FindingsIndex, agree: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tells which two statements some report of the corpus makes both, in whatever words.
+
+    Args:
+        index ([`FindingsIndex`]): Of the corpus.
+        agree (`np.ndarray` of shape `(n_clusters, n)`): As [`stances`] gives it.
+
+    Returns:
+        `np.ndarray` of shape `(n, n)`, bool, symmetric.
+    """
+    in_other_sentences = agree.T @ (index.cooccurrence @ agree)
+    in_one_sentence = agree.T @ agree
+    return np.asarray(in_other_sentences + in_one_sentence > 0)
+
+
+def statement_scores(
+    index: FindingsIndex, agree: NDArray[np.float64], disagree: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], list[float]]:
+    """Scores statements by how reports with a cluster speak of their topics.
+
+    Args:
+        index ([`FindingsIndex`]): Of the corpus.
+        agree (`np.ndarray` of shape `(n_clusters, n)`): As [`stances`] gives it.
+        disagree (`np.ndarray` of shape `(n_clusters, n)`): The same.
+
+    Returns:
+        `tuple`: Scores in 0..1 of shape `(n_clusters, n)`, float64, given that a report holds a
+        cluster, and the `n` scores given nothing.
+    """
     support = np.array(index.clusters.column("reports").to_pylist(), dtype=np.float64)
-    agreeing, speaking = support @ agree, support @ (agree + disagree)
-    prior = agreeing / np.maximum(speaking, 1.0)
-    pairs_agree = index.cooccurrence @ agree
-    pairs_speak = index.cooccurrence @ (agree + disagree)
-    scores = (pairs_agree + _PRIOR_WEIGHT * prior) / (pairs_speak + _PRIOR_WEIGHT)
-    return scores, prior.tolist()
+    reports = float(index.config["reports"])
+    prior_agree, prior_disagree = support @ agree / reports, support @ disagree / reports
+    weight = support[:, None] + _PRIOR_WEIGHT
+    agree = (index.cooccurrence @ agree + _PRIOR_WEIGHT * prior_agree) / weight
+    disagree = (index.cooccurrence @ disagree + _PRIOR_WEIGHT * prior_disagree) / weight
+    return true_though_unsaid(agree, disagree), true_though_unsaid(
+        prior_agree, prior_disagree
+    ).tolist()
+
+
+def true_though_unsaid(
+    agree: NDArray[np.float64], disagree: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Gives how likely a statement is true of a report that says nothing on its topic.
+
+    Authors leave what is normal unsaid often, and what is abnormal seldom. With q the share of
+    abnormalities that they leave unsaid, a share d of reports that disagree with the statement
+    means d / (1 - q) that it is false of, of which a part q is silent. Bayes' rule over all silent
+    reports, a share 1 - a - d, gives 1 - d q / (1 - q) / (1 - a - d).
+
+    Args:
+        agree (`np.ndarray`): Share a of reports that say the statement, or more.
+        disagree (`np.ndarray`): Share d that contradict it.
+
+    Returns:
+        `np.ndarray` of the same shape, in 0..1. A topic on which nearly everybody speaks scores
+        low: who is silent there may have a reason.
+    """
+    silent = np.maximum(1.0 - agree - disagree, _LEAST_SILENT)
+    false = disagree * _UNSAID_ABNORMAL / (1.0 - _UNSAID_ABNORMAL)
+    return np.clip(1.0 - false / silent, 0.0, 1.0)
