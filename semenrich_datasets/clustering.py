@@ -8,12 +8,24 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from semenrich_datasets.neighbors import Distances, Ids, Vectors, faiss_module, knn, pair_distances
+from semenrich_datasets.neighbors import (
+    Distances,
+    Ids,
+    NeighborSearch,
+    Vectors,
+    faiss_module,
+    pair_distances,
+)
 
 Labels = npt.NDArray[np.int64]
 
-# Points that look for a bridge in one round. Up to this many, bridges are exact.
-_BRIDGE_QUERIES = 20_000
+# Where neighbors are approximate, so are the bridges between components of the graph: first this
+# many points at the components' borders search a wider neighborhood, then all remaining bridges
+# together look at no more pairs in one round than this.
+_BORDER_POINTS = 20_000
+_WIDER = 8
+_BRIDGE_PAIRS = 400_000_000
+# Points whose distances to all others are held at a time.
 _BRIDGE_ROWS = 512
 
 
@@ -151,10 +163,10 @@ def _hdbscan(vectors: Vectors, config: HDBSCAN) -> Labels:
     # The package's own tree code, so that labels agree with it wherever the trees do.
     from hdbscan.hdbscan_ import _tree_to_labels, label
 
-    k = min(config.n_neighbors, len(vectors) - 1)
-    distances, ids = knn(vectors, k)
-    core = distances[:, min(config.min_samples, k) - 1]
-    tree = _spanning_tree(vectors, distances, ids, core)
+    search = NeighborSearch.over(vectors)
+    distances, ids = search.knn(min(config.n_neighbors, len(vectors) - 1))
+    core = distances[:, min(config.min_samples, len(vectors) - 1) - 1]
+    tree = _spanning_tree(search, distances, ids, core)
     linkage = label(np.column_stack([tree.sources, tree.targets, tree.weights]))
     labels = _tree_to_labels(vectors, linkage, config.min_cluster_size)[0]
     return np.asarray(labels, dtype=np.int64)
@@ -165,9 +177,10 @@ def _dbscan(vectors: Vectors, config: DBSCAN) -> Labels:
     n = len(vectors)
     if n < max(2, config.min_samples):
         return _consecutive(np.arange(n), np.full(n, config.min_samples == 1))
-    distances, ids = knn(vectors, min(config.n_neighbors, n - 1))
+    search = NeighborSearch.over(vectors)
+    distances, ids = search.knn(min(config.n_neighbors, n - 1))
     core = np.zeros(n) if config.min_samples == 1 else distances[:, config.min_samples - 2]
-    tree = _spanning_tree(vectors, distances, ids, core)
+    tree = _spanning_tree(search, distances, ids, core)
     roots = _components(n, tree[tree.weights <= config.eps])
     is_core = core <= config.eps
     # A border point joins its nearest core point, whatever the order of the rows.
@@ -192,14 +205,19 @@ def _kmeans(vectors: Vectors, config: KMeans, seed: int) -> Labels:
     return _consecutive(nearest[:, 0], np.ones(len(vectors), dtype=np.bool_))
 
 
-def _spanning_tree(vectors: Vectors, distances: Distances, ids: Ids, core: Distances) -> _Edges:
+def _spanning_tree(
+    search: NeighborSearch, distances: Distances, ids: Ids, core: Distances
+) -> _Edges:
     """Gives the minimum spanning tree of the k-NN graph, its components joined by bridges."""
     n, k = ids.shape
     edges = _Edges.between(np.repeat(np.arange(n), k), ids.ravel(), distances.ravel(), core)
     tree = _minimum_forest(n, edges)
+    if len(tree) < n - 1 and not search.exact:
+        tree = _minimum_forest(n, tree + _wider_edges(search, k, core, _components(n, tree)))
     while len(tree) < n - 1:
         parts = _components(n, tree)
-        tree = _minimum_forest(n, tree + _bridges(vectors, core, parts))
+        queries = _border(core, parts, n if search.exact else _BRIDGE_PAIRS // n)
+        tree = _minimum_forest(n, tree + _bridges(search.vectors, core, parts, queries))
     return tree
 
 
@@ -230,13 +248,20 @@ def _components(n: int, edges: _Edges) -> Ids:
     return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
 
 
-def _bridges(vectors: Vectors, core: Distances, parts: Ids) -> _Edges:
-    """Gives, as one round of Borůvka's algorithm, the shortest edge that leaves each component.
+def _wider_edges(search: NeighborSearch, k: int, core: Distances, parts: Ids) -> _Edges:
+    """Gives the edges from the components' borders to their neighbors in a wider search."""
+    rows = _border(core, parts, _BORDER_POINTS)
+    distances, ids = search.knn(min(_WIDER * k, len(core) - 1), rows)
+    sources = np.repeat(rows, ids.shape[1])
+    edges = _Edges.between(sources, ids.ravel(), distances.ravel(), core)
+    return edges[parts[edges.sources] != parts[edges.targets]]
 
-    Every component but the largest looks among all points. Beyond `_BRIDGE_QUERIES` points in
-    these, each component looks from its sparsest points only: they lie at its border.
+
+def _bridges(vectors: Vectors, core: Distances, parts: Ids, queries: Ids) -> _Edges:
+    """Gives the shortest edge that leaves each component from its queries, searched exactly.
+
+    One round of Borůvka's algorithm, where the queries are all points but the largest component's.
     """
-    queries = _bridge_queries(core, parts)
     squares = np.einsum("ij,ij->i", vectors, vectors)
     core_floor = core.astype(np.float32)
     targets = np.empty(len(queries), dtype=np.int64)
@@ -253,15 +278,18 @@ def _bridges(vectors: Vectors, core: Distances, parts: Ids) -> _Edges:
     return edges[order[np.unique(parts[queries[order]], return_index=True)[1]]]
 
 
-def _bridge_queries(core: Distances, parts: Ids) -> Ids:
-    sizes = np.bincount(parts)
-    small = np.flatnonzero(parts != sizes.argmax())
-    if len(small) <= _BRIDGE_QUERIES:
-        return small
-    order = small[np.lexsort((-core[small], parts[small]))]
-    starts = np.unique(parts[order], return_index=True)[1]
-    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    return order[place < max(1, _BRIDGE_QUERIES // len(starts))]
+def _border(core: Distances, parts: Ids, limit: int) -> Ids:
+    """Gives the points of all components but the largest, or the sparsest few of each.
+
+    The limit is shared among the components, each of which keeps one point at least.
+    """
+    points = np.flatnonzero(parts != np.bincount(parts).argmax())
+    if len(points) <= limit:
+        return points
+    order = points[np.lexsort((-core[points], parts[points]))]
+    starts, sizes = np.unique(parts[order], return_index=True, return_counts=True)[1:]
+    place = np.arange(len(order)) - np.repeat(starts, sizes)
+    return order[place < max(1, limit // len(starts))]
 
 
 def _consecutive(roots: Ids, clustered: npt.NDArray[np.bool_]) -> Labels:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import warnings
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -49,39 +50,65 @@ def faiss_module() -> Any:
     except (ImportError, AttributeError) as error:
         advice = _KEEP_ONE_FAISS if clash else "pip install faiss-cpu"
         raise ImportError(f"`import faiss` fails: {error}. {advice}") from error
+    # OpenMP's threads do not survive a fork: a forked worker that waited for them would hang.
+    os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
     return faiss
 
 
-def knn(vectors: Vectors, k: int) -> tuple[Distances, Ids]:
-    """Gives the k nearest other rows of each row, on all GPUs where FAISS has them.
+@dataclass(frozen=True)
+class NeighborSearch:
+    """Searches among the rows of one matrix, on all GPUs where FAISS has them.
 
     Args:
         vectors (`np.ndarray`): shape (n, d), float32.
-        k (`int`): neighbors of each row, from 1 to n - 1; the row itself is not counted.
-
-    Returns:
-        `tuple`: Euclidean distances (float64) and row numbers (int64), both of shape (n, k),
-        nearest first. The distances are computed again from the vectors' differences: exact,
-        symmetric, and zero between duplicates, which FAISS's own are not.
+        index (`faiss.Index`): of these vectors, by Euclidean distance.
+        exact (`bool`): whether the index misses no neighbor.
     """
-    faiss = faiss_module()
-    if faiss.get_num_gpus() > 0:
-        index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatL2(vectors.shape[1]))
-        index.add(vectors)
-    else:
+
+    vectors: Vectors
+    index: Any
+    exact: bool
+
+    @classmethod
+    def over(cls, vectors: Vectors) -> Self:
+        """Builds the index: exact below `APPROXIMATE_FROM` rows and on GPUs, else inverted lists.
+
+        The same vectors give the same index.
+        """
+        faiss = faiss_module()
+        if faiss.get_num_gpus() > 0:
+            index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatL2(vectors.shape[1]))
+            index.add(vectors)
+            return cls(vectors, index, exact=True)
         index = _build(vectors, faiss.METRIC_L2)
-    found = index.search(vectors, k + 1)[1]
-    short = np.flatnonzero((found < 0).any(axis=1))
-    if short.size:
-        # The probed lists held too few rows: search these exactly.
-        found[short] = _flat(vectors, faiss.METRIC_L2).search(vectors[short], k + 1)[1]
-    others = found != np.arange(len(vectors))[:, None]
-    # A row with many duplicates may miss itself among its k + 1 nearest: then the last one goes.
-    others[others.all(axis=1), k] = False
-    ids = found[others].reshape(-1, k)
-    distances = pair_distances(vectors, np.arange(len(vectors)), ids)
-    order = np.lexsort((ids, distances), axis=1)
-    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(ids, order, axis=1)
+        return cls(vectors, index, exact=len(vectors) < APPROXIMATE_FROM)
+
+    def knn(self, k: int, rows: Ids | None = None) -> tuple[Distances, Ids]:
+        """Gives the k nearest other rows of each row.
+
+        Args:
+            k (`int`): neighbors of each row, from 1 to n - 1; the row itself is not counted.
+            rows (`np.ndarray`, *optional*): int64, the rows to search from; by default all.
+
+        Returns:
+            `tuple`: Euclidean distances (float64) and row numbers (int64), both of shape
+            (rows, k), nearest first. The distances are computed again from the vectors'
+            differences: exact, symmetric, and zero between duplicates, which FAISS's are not.
+        """
+        rows = np.arange(len(self.vectors)) if rows is None else rows
+        found = self.index.search(self.vectors[rows], k + 1)[1]
+        short = np.flatnonzero((found < 0).any(axis=1))
+        if short.size:
+            # The probed lists held too few rows: search these exactly.
+            whole = _flat(self.vectors, faiss_module().METRIC_L2)
+            found[short] = whole.search(self.vectors[rows[short]], k + 1)[1]
+        others = found != rows[:, None]
+        # A row with many duplicates may miss itself among its k + 1 nearest: then the last goes.
+        others[others.all(axis=1), k] = False
+        ids = found[others].reshape(-1, k)
+        distances = pair_distances(self.vectors, rows, ids)
+        order = np.lexsort((ids, distances), axis=1)
+        return np.take_along_axis(distances, order, axis=1), np.take_along_axis(ids, order, axis=1)
 
 
 def pair_distances(vectors: Vectors, rows: Ids, ids: Ids) -> Distances:

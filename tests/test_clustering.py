@@ -1,5 +1,7 @@
 """Cluster ids against the hdbscan package, scikit-learn, and the methods' own definitions."""
 
+import multiprocessing
+
 import hdbscan
 import numpy as np
 import pytest
@@ -25,6 +27,16 @@ def noise(n=200, d=4, seed=0):
 def peer(vectors, min_cluster_size=5, min_samples=5):
     model = hdbscan.HDBSCAN(min_cluster_size=min_cluster_size, min_samples=min_samples)
     return model.fit_predict(vectors.astype(np.float64))
+
+
+def knn(vectors, k):
+    return neighbors.NeighborSearch.over(vectors).knn(k)
+
+
+def spanning_tree(vectors, k):
+    search = neighbors.NeighborSearch.over(vectors)
+    distances, ids = search.knn(k)
+    return clustering._spanning_tree(search, distances, ids, distances[:, 4])
 
 
 def same_partition(left, right):
@@ -53,8 +65,7 @@ class TestHdbscan:
     @pytest.mark.parametrize("seed", range(6))
     def test_tree_has_the_exact_weights_when_every_pair_is_in_the_graph(self, seed):
         vectors = noise(120, seed=seed)
-        distances, ids = neighbors.knn(vectors, 119)
-        tree = clustering._spanning_tree(vectors, distances, ids, distances[:, 4])
+        tree = spanning_tree(vectors, 119)
         model = hdbscan.HDBSCAN(algorithm="generic", min_samples=5, gen_min_span_tree=True)
         model.fit(vectors.astype(np.float64))
         expected = np.sort(model.minimum_spanning_tree_.to_numpy()[:, 2])
@@ -71,24 +82,32 @@ class TestHdbscan:
 
     def test_a_disconnected_graph_is_joined_by_the_shortest_edges(self):
         vectors = blobs(120, centers=6, d=3, std=0.1)
-        distances, ids = neighbors.knn(vectors, 5)
-        tree = clustering._spanning_tree(vectors, distances, ids, distances[:, 4])
-        exact, every = neighbors.knn(vectors, 119)
-        whole = clustering._spanning_tree(vectors, exact, every, exact[:, 4])
+        tree, whole = spanning_tree(vectors, 5), spanning_tree(vectors, 119)
         assert len(tree) == 119
         # The bridges are the longest edges here.
         np.testing.assert_allclose(tree.weights[-5:], whole.weights[-5:])
 
     def test_a_bridge_is_short_in_mutual_reachability(self):
         line = np.array([[0.0], [1.0], [1.2]], np.float32)
-        bridge = clustering._bridges(line, np.array([0.0, 5.0, 0.0]), np.array([0, 1, 1]))
+        core, parts = np.array([0.0, 5.0, 0.0]), np.array([0, 1, 1])
+        bridge = clustering._bridges(line, core, parts, queries=np.array([0]))
         assert (bridge.sources.tolist(), bridge.targets.tolist()) == ([0], [2])
         np.testing.assert_allclose(bridge.weights, [1.2], rtol=1e-6)
 
-    def test_bridges_from_borders_only_still_join_everything(self, monkeypatch):
-        monkeypatch.setattr(clustering, "_BRIDGE_QUERIES", 40)
+    @pytest.mark.parametrize("wider", [1, 8, 40])
+    def test_bridges_from_borders_only_still_join_everything(self, monkeypatch, wider):
+        monkeypatch.setattr(neighbors, "APPROXIMATE_FROM", 100)
+        monkeypatch.setattr(clustering, "_WIDER", wider)
+        monkeypatch.setattr(clustering, "_BORDER_POINTS", 40)
+        monkeypatch.setattr(clustering, "_BRIDGE_PAIRS", 400 * 20)
         vectors = blobs(400, centers=10, d=8, std=0.2)
         assert adjusted_rand_score(peer(vectors), cluster_vectors(vectors)) == 1.0
+
+    def test_the_border_is_the_sparsest_points_of_the_smaller_components(self):
+        core, parts = np.array([1.0, 3, 2, 9, 9, 9, 9, 4]), np.array([1, 1, 1, 0, 0, 0, 0, 2])
+        assert sorted(clustering._border(core, parts, 4).tolist()) == [0, 1, 2, 7]
+        assert sorted(clustering._border(core, parts, 3).tolist()) == [1, 7]
+        assert sorted(clustering._border(core, parts, 0).tolist()) == [1, 7]
 
     def test_approximate_neighbors_give_nearly_the_same_clusters(self, monkeypatch):
         vectors = blobs(1500, centers=20)
@@ -202,7 +221,7 @@ class TestArguments:
 class TestNeighbors:
     def test_equal_a_full_sort_of_distances(self):
         vectors = noise(300, d=6)
-        distances, ids = neighbors.knn(vectors, 7)
+        distances, ids = knn(vectors, 7)
         full = np.linalg.norm(vectors[:, None].astype(float) - vectors, axis=2)
         np.fill_diagonal(full, np.inf)
         np.testing.assert_array_equal(ids, full.argsort(axis=1)[:, :7])
@@ -210,14 +229,14 @@ class TestNeighbors:
 
     def test_duplicates_are_at_distance_zero_and_never_the_row_itself(self):
         vectors = np.repeat(noise(2, d=64), 40, axis=0)
-        distances, ids = neighbors.knn(vectors, 10)
+        distances, ids = knn(vectors, 10)
         assert (distances == 0).all()
         assert (ids != np.arange(80)[:, None]).all()
 
     def test_rows_whose_lists_hold_too_few_are_searched_exactly(self, monkeypatch):
         monkeypatch.setattr(neighbors, "APPROXIMATE_FROM", 100)
         monkeypatch.setattr(neighbors, "_PROBED_LISTS", 1)
-        distances, ids = neighbors.knn(noise(300), 40)
+        distances, ids = knn(noise(300), 40)
         assert (ids >= 0).all()
         assert np.isfinite(distances).all()
 
@@ -282,6 +301,21 @@ class TestSearchIndex:
         loaded = neighbors.load_search_index(path)
         neighbors.nearest(loaded, unit(noise(1, d=384)), 1)
         assert own_memory() - before < path.stat().st_size / 5
+
+    def test_a_forked_worker_does_not_hang(self):
+        faiss = neighbors.faiss_module()
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(2)
+        vectors = unit(noise(2000, d=32))
+        index = neighbors.build_search_index(vectors)
+        neighbors.nearest(index, vectors, 3)
+        context = multiprocessing.get_context("fork")
+        worker = context.Process(target=neighbors.nearest, args=(index, vectors, 3))
+        worker.start()
+        worker.join(timeout=20)
+        faiss.omp_set_num_threads(threads)
+        worker.kill()
+        assert worker.exitcode == 0
 
 
 class TestFaissModule:
