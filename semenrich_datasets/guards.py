@@ -61,11 +61,20 @@ class ReportFacts:
         context (`Iterable[Reading]`, *optional*): those of its other texts.
     """
 
-    __slots__ = ("_added", "_denied", "_forbidden", "_own_denials", "_statements", "_texts")
+    __slots__ = (
+        "_added",
+        "_denied",
+        "_forbidden",
+        "_own_denials",
+        "_own_denied",
+        "_statements",
+        "_texts",
+    )
 
     def __init__(self, readings: Iterable[Reading], context: Iterable[Reading] = ()) -> None:
         own = list(readings)
         self._own_denials = reduce(or_, (reading.logic.denials for reading in own), 0)
+        self._own_denied = reduce(or_, (reading.logic.denied for reading in own), 0)
         denied = statements = forbidden = 0
         texts = set()
         for reading in chain(own, context):
@@ -97,27 +106,26 @@ class ReportFacts:
             return REDUNDANT
         return _own_refusal(reading)
 
-    def open_to(self, contents: Sequence[Logic]) -> tuple[list[int], list[int]]:
+    def open_to(self, contents: Sequence[Logic]) -> list[int]:
         """Sifts many contents at once, before [`ReportFacts.refusal`] is asked about the rest.
 
         Args:
             contents (`Sequence[Logic]`): What some sentences say.
 
         Returns:
-            `tuple[list[int], list[int]]`: Positions of the contents that are new to the report in
-            every part, and of those that are new in some part only; those that it contradicts, or
-            that it says already, are in neither.
+            `list[int]`: Positions of those that the report does not contradict and of which its
+            findings say no part.
         """
-        denied, forbidden, statements = self._denied, self._forbidden, self._statements
-        new, partly_new = [], []
-        for position, logic in enumerate(contents):
-            if logic.denials & forbidden or logic.statements & denied:
-                continue
-            if not logic.denied & denied:
-                new.append(position)
-            elif logic.denials & ~denied or logic.statements & ~statements:
-                partly_new.append(position)
-        return new, partly_new
+        own, denied, forbidden = self._own_denied, self._denied, self._forbidden
+        return [
+            position
+            for position, logic in enumerate(contents)
+            if not (logic.denied & own or logic.denials & forbidden or logic.statements & denied)
+        ]
+
+    def repeats(self, content: Logic) -> bool:
+        """Whether the findings, additions included, deny a part of what a sentence denies."""
+        return bool(content.denied & (self._own_denied | self._added))
 
     def says_less(self, parts: Iterable[Logic]) -> bool:
         """Whether the findings deny only a part of what one of the parts would deny.

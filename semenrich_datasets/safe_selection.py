@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ from semenrich_datasets.sentences import join_sentences, split_sentences
 MIN_SUPPORT = 3
 # Spellings of a statement to choose from.
 _SHORTLIST = 6
+# Share of reports that make a statement, from which on an author is taken to have left it out.
+_USUAL_SHARE = 0.03
 # Reports that a pair of clusters must have been seen in before its own figures outweigh the prior.
 _PRIOR_WEIGHT = 10.0
 # Share of abnormalities that authors are taken to leave unsaid (no corpus can tell it).
@@ -40,6 +43,7 @@ class Statement:
         sentences (`tuple[str, ...]`): Common first, at most six.
         cumulative (`tuple[float, ...]`): Running sum of their weights.
         support (`int`): Reports that hold the cluster.
+        usage (`int`): Reports that hold one of these sentences, once for each.
         parts (`tuple[Logic, ...]`): Its assertions, each by itself.
     """
 
@@ -48,6 +52,7 @@ class Statement:
     sentences: tuple[str, ...]
     cumulative: tuple[float, ...]
     support: int
+    usage: int
     parts: tuple[Logic, ...]
 
 
@@ -59,9 +64,10 @@ class Decision:
         statement ([`Statement`]): The statement.
         score (`float`): Its score in this report.
         reason (`str` or `None`): Why it was refused: a reason of [`~guards.refusal`], "says_less"
-            (the author denies only a part of it, such as "no large effusion"), "unlikely" (score
-            below the threshold), "never_together" (no report of the corpus holds it beside an
-            accepted one), "enough" (`max_added` is reached); None when it was added.
+            (the author denies only a part of it, such as "no large effusion"), "repeats" (a part of
+            it is said already), "unlikely" (score below the threshold), "never_together" (no
+            report of the corpus makes it beside an accepted one), "enough" (`max_added` is
+            reached); None when it was added.
     """
 
     statement: Statement
@@ -72,10 +78,10 @@ class Decision:
 class SafeSelection:
     """Adds statements that hold for a healthy person, unless a guard refuses them.
 
-    Statements are considered by support ("heaviest") or in a random order that favors support
-    ("random"); those that are new in every part come before those that repeat a part of the
-    report. An accepted statement counts as said for those after it, and any two must stand
-    together in some report of the corpus: the additions are a clique, as published.
+    Statements are considered by usage ("heaviest") or in a random order that favors usage
+    ("random"). A statement must be new in every part. An accepted one counts as said for those
+    after it, and any two must be made together by some report of the corpus, in whatever words:
+    the additions are a clique, as published.
 
     The score of a statement in a report with clusters F is how likely it is true though unsaid
     ([`true_though_unsaid`]), the least over the clusters i in F of what the reports with i show,
@@ -96,7 +102,7 @@ class SafeSelection:
         self.max_added = max_added
         self.min_score = min_score
         self.position: list[float] = index.clusters.column("position").to_pylist()
-        self.statements = list_statements(index)
+        self.statements = usual_statements(index)
         self.contents = [statement.reading.logic for statement in self.statements]
         agree, disagree = stances(index, self.statements)
         self.together = ever_together(index, agree)
@@ -142,6 +148,8 @@ class SafeSelection:
             reason = facts.refusal(statement.reading)
             if reason is None and facts.says_less(statement.parts):
                 reason = "says_less"
+            if reason is None and facts.repeats(statement.reading.logic):
+                reason = "repeats"
             if reason is None and scores[number] < self.min_score:
                 reason = "unlikely"
             if reason is None and not all(self.together[number, other] for other in accepted):
@@ -167,14 +175,13 @@ class SafeSelection:
         return scores
 
     def _open_numbers(self, report: Report, facts: ReportFacts) -> list[int]:
-        """Returns the statements that come into question, those new in every part first."""
-        new, partly_new = facts.open_to(self.contents)
+        """Returns the statements that come into question, in the order of the strategy."""
+        numbers = facts.open_to(self.contents)
         if self.strategy == "random":
-            # Exponential clocks: a draw without replacement, in proportion to support.
-            clocks = [report.rng.expovariate(item.support) for item in self.statements]
-            new.sort(key=clocks.__getitem__)
-            partly_new.sort(key=clocks.__getitem__)
-        return new + partly_new
+            # Exponential clocks: a draw without replacement, in proportion to usage.
+            clocks = [report.rng.expovariate(item.usage) for item in self.statements]
+            numbers.sort(key=clocks.__getitem__)
+        return numbers
 
     def replace(self, report: Report) -> list[str]:
         """Gives for each normal sentence another wording of the same statement, if there is one."""
@@ -194,11 +201,11 @@ class SafeSelection:
 
 
 def list_statements(index: FindingsIndex) -> list[Statement]:
-    """Gives what may be added to reports at all, by support, then by cluster.
+    """Gives what may be added to reports at all, the most usual first.
 
     From a normal cluster come the sentences that at least `MIN_SUPPORT` reports hold, that are
-    understood, and that neither mention another study nor could recognize a patient; one statement
-    for each different content.
+    understood, that neither mention another study nor could recognize a patient, and that do not
+    hedge ("no LARGE effusion" leaves a small one open); one statement for each different content.
     """
     signs = index.clusters.column("sign").to_pylist()
     support = index.clusters.column("reports").to_pylist()
@@ -207,25 +214,51 @@ def list_statements(index: FindingsIndex) -> list[Statement]:
     for cluster, rows in enumerate(rows_by_cluster(index.cluster_ids, len(signs))):
         if signs[cluster] != "normal" or support[cluster] < MIN_SUPPORT:
             continue
-        by_content: dict[object, list[tuple[float, Reading, str]]] = {}
+        by_content: dict[object, list[tuple[float, int, str, Reading]]] = {}
         for row in rows:
             reading = read_sentence(columns["text"][row])
-            if columns["reports"][row] >= MIN_SUPPORT and travels(reading):
+            if columns["reports"][row] >= MIN_SUPPORT and travels(reading) and not hedges(reading):
                 weight = columns["reports"][row] * max(columns["centrality"][row], 0.0) ** 2
-                sentence = join_sentences([columns["text"][row]])
-                by_content.setdefault(reading.logic, []).append((weight, reading, sentence))
+                option = (weight, columns["reports"][row], columns["text"][row], reading)
+                by_content.setdefault(reading.logic, []).append(option)
         for options in by_content.values():
             statements.append(_statement(cluster, options, support[cluster]))
-    return sorted(statements, key=lambda item: (-item.support, item.cluster_id))
+    return sorted(statements, key=lambda item: (-item.usage, item.cluster_id))
 
 
-def _statement(cluster: int, options: list[tuple[float, Reading, str]], support: int) -> Statement:
+def usual_statements(index: FindingsIndex) -> list[Statement]:
+    """Gives the statements that at least 3 in 100 reports make in so many words.
+
+    One that fewer make answers a question of its own (free air after surgery, nodules in a patient
+    with cancer): who does not write it left nothing out.
+    """
+    statements = list_statements(index)
+    usage: Counter[Logic] = Counter()
+    for statement in statements:
+        usage[statement.reading.logic] += statement.usage
+    least = _USUAL_SHARE * index.config["reports"]
+    return [item for item in statements if usage[item.reading.logic] >= least]
+
+
+def hedges(reading: Reading) -> bool:
+    """Whether a sentence denies only a degree of something: "no LARGE effusion"."""
+    narrowings = load_lexicon().narrowings
+    return any(
+        assertion.narrowing is not None and narrowings[assertion.narrowing].graded
+        for assertion in reading.assertions
+    )
+
+
+def _statement(
+    cluster: int, options: list[tuple[float, int, str, Reading]], support: int
+) -> Statement:
     best = sorted(options, key=lambda option: (-option[0], option[2]))[:_SHORTLIST]
-    sentences = tuple(option[2] for option in best)
+    sentences = tuple(join_sentences([option[2]]) for option in best)
     cumulative = tuple(accumulate(option[0] for option in best))
-    reading = best[0][1]
+    usage = sum(option[1] for option in options)
+    reading = best[0][3]
     parts = tuple(logic_of((assertion,), load_lexicon()) for assertion in reading.assertions)
-    return Statement(cluster, reading, sentences, cumulative, support, parts)
+    return Statement(cluster, reading, sentences, cumulative, support, usage, parts)
 
 
 def stances(
