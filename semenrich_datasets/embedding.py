@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
@@ -239,6 +240,7 @@ def _encoding(
     if not _is_sentence_transformer(encoder):
         yield lambda texts: _encode_in_batches(encoder, texts, batch_size, advance)
         return
+    _keep_forked_workers_alive()
     gpus = _gpus()
     if len(gpus) < 2:
         yield lambda texts: _encode_by_token_count(encoder, texts, batch_size, advance)
@@ -248,6 +250,14 @@ def _encoding(
         yield lambda texts: _encode_in_pool(encoder, pool, texts, batch_size, advance)
     finally:
         encoder.stop_multi_process_pool(pool)
+
+
+@functools.cache
+def _keep_forked_workers_alive() -> None:
+    import torch
+
+    # OpenMP's threads do not survive a fork: a forked worker that waited for them would hang.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def _gpus() -> list[str]:

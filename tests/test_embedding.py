@@ -249,6 +249,20 @@ class TestMiniLM:
         np.testing.assert_array_equal(part, whole[::3])
         np.testing.assert_array_equal(grown, whole)
 
+    def test_a_forked_worker_does_not_hang(self, minilm, tmp_path):
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(2)
+        embed(SENTENCES, minilm, tmp_path)
+        torch.set_num_threads(threads)
+        context = multiprocessing.get_context("fork")
+        worker = context.Process(target=embed, args=(["new.", "newer."], minilm, tmp_path))
+        worker.start()
+        worker.join(timeout=30)
+        worker.kill()
+        assert worker.exitcode == 0
+
     def test_a_fine_tuned_model_has_another_name_and_loads_from_its_folder(self, minilm, tmp_path):
         import copy
 
