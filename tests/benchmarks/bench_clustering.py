@@ -1,0 +1,152 @@
+"""Clustering against the hdbscan package: time, agreement, growth, and memory of the index.
+
+Run: python tests/benchmarks/bench_clustering.py [--no-peer] [--large]
+The package takes some four minutes; `--no-peer` leaves it out. `--large` adds 200,000 points.
+"""
+
+import argparse
+import math
+import multiprocessing
+import os
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from unittest import mock
+
+import hdbscan
+import numpy as np
+import psutil
+from common import IU_REPORTS, load_iu, print_table
+from sklearn.metrics import adjusted_rand_score
+
+from semenrich_datasets import neighbors
+from semenrich_datasets.clustering import cluster_vectors
+from semenrich_datasets.embedding import embed_sentences
+from semenrich_datasets.neighbors import (
+    build_search_index,
+    faiss_module,
+    load_search_index,
+    nearest,
+    save_search_index,
+)
+from semenrich_datasets.sentences import normalize_sentence, split_sentences
+
+WORKERS = 4
+
+
+def report_sentences():
+    texts = load_iu()["findings"]
+    found = {normalize_sentence(one) for text in texts for one in split_sentences(text or "")}
+    return sorted(found - {""})
+
+
+def filled_up(vectors, n, seed=0):
+    """The vectors, then noisy copies of them up to n: 0.02 per component, renormalised."""
+    rng = np.random.default_rng(seed)
+    copies = vectors[rng.integers(0, len(vectors), n - len(vectors))]
+    copies = copies + rng.normal(0, 0.02, copies.shape)
+    copies /= np.linalg.norm(copies, axis=1, keepdims=True)
+    return np.concatenate([vectors, copies.astype(np.float32)])
+
+
+def timed(function, *args):
+    start = perf_counter()
+    result = function(*args)
+    return perf_counter() - start, result
+
+
+def peer(vectors):
+    model = hdbscan.HDBSCAN(min_cluster_size=5, min_samples=5)
+    return model.fit_predict(vectors.astype(np.float64))
+
+
+def load_now():
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def against_the_package(vectors, with_peer):
+    rows = []
+    for points in (vectors, filled_up(vectors, 20_000)):
+        seconds, labels = timed(cluster_vectors, points)
+        row = [len(points), labels.max() + 1, seconds]
+        if with_peer:
+            theirs, expected = timed(peer, points)
+            row += [theirs, theirs / seconds, adjusted_rand_score(expected, labels)]
+        else:
+            row += ["-"] * 3
+        rows.append([*row, load_now()])
+    print_table(["points", "clusters", "seconds", "hdbscan, s", "ratio", "ARI", "load"], rows)
+
+
+def growth(vectors, sizes):
+    rows = []
+    for n in sizes:
+        seconds, _ = timed(cluster_vectors, filled_up(vectors, n))
+        first = rows[0] if rows else [n, seconds]
+        power = math.log(seconds / first[1]) / math.log(n / first[0]) if rows else "-"
+        rows.append([n, seconds, power, load_now()])
+    print_table(["points", "seconds", "exponent since the first", "load"], rows)
+
+
+def approximation(vectors, n=50_000):
+    """The clusters by inverted lists against those by an exact search."""
+    points = filled_up(vectors, n)
+    seconds, labels = timed(cluster_vectors, points)
+    with mock.patch.object(neighbors, "APPROXIMATE_FROM", n + 1):
+        exact, expected = timed(cluster_vectors, points)
+    agreement = adjusted_rand_score(expected, labels)
+    rows = [[n, seconds, exact, agreement, load_now()]]
+    print_table(["points", "inverted lists, s", "exact, s", "ARI", "load"], rows)
+
+
+def _worker(path, queries, together, answers):
+    faiss_module()
+    before = psutil.Process().memory_full_info().pss
+    index = load_search_index(path)
+    nearest(index, queries, 5)
+    together.wait()
+    answers.put(psutil.Process().memory_full_info().pss - before)
+    together.wait()
+
+
+def memory(vectors):
+    """Each worker's proportional share (PSS) sums to one copy if the file is truly mapped."""
+    points = filled_up(vectors, 100_000)
+    flat = faiss_module().IndexFlatIP(points.shape[1])
+    flat.add(points)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, index in (("flat", flat), ("inverted lists", build_search_index(points))):
+            path = Path(folder) / name
+            save_search_index(index, path)
+            for method in ("spawn", "fork"):
+                total = shared_memory(method, path, points[:: len(points) // 100])
+                rows.append([name, f"{WORKERS}, {method}", path.stat().st_size / 2**20, total])
+    print_table(["index", "workers", "file, MB", "all workers, MB"], rows)
+
+
+def shared_memory(method, path, queries):
+    context = multiprocessing.get_context(method)
+    together, answers = context.Barrier(WORKERS), context.Queue()
+    work = (path, queries, together, answers)
+    workers = [context.Process(target=_worker, args=work) for _ in range(WORKERS)]
+    for worker in workers:
+        worker.start()
+    total = sum(answers.get() for _ in workers) / 2**20
+    for worker in workers:
+        worker.join()
+    return total
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--no-peer", action="store_true", help="leave the hdbscan package out")
+    parser.add_argument("--large", action="store_true", help="grow to 200,000 points")
+    arguments = parser.parse_args()
+    if not IU_REPORTS.exists():
+        parser.error(f"{IU_REPORTS} is not there")
+    sentence_vectors = embed_sentences(report_sentences())
+    against_the_package(sentence_vectors, with_peer=not arguments.no_peer)
+    growth(sentence_vectors, [20_000, 50_000, 100_000, *([200_000] if arguments.large else [])])
+    approximation(sentence_vectors)
+    memory(sentence_vectors)
