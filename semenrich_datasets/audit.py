@@ -199,8 +199,10 @@ def read_batches(enriched: datasets.Dataset, enricher: SemEnricher) -> Iterator[
             "choose a split, or load the stream with Dataset.from_generator"
         )
         raise TypeError(msg)
+    if not len(enriched):  # `Dataset.map` adds no columns to it
+        return
     check_column(enricher.text_column, enriched.column_names)
-    check_column(enricher.added_column, enriched.column_names, "SemEnricher(added_column)")
+    check_column(enricher.added_column, enriched.column_names, "added_column")
     for column in enricher.context_columns:
         check_column(column, enriched.column_names, "context_columns")
     columns = dict.fromkeys([enricher.text_column, *enricher.context_columns])

@@ -133,7 +133,7 @@ function markPath(sign, x, y, r) {
 
 function drawMap() {
   const map = byId("map");
-  const [width, height, edge] = matchMedia("(max-width: 48rem)").matches ? [560, 560, 26] : [1120, 560, 30];
+  const [width, height, edge] = matchMedia("screen and (max-width: 48rem)").matches ? [560, 560, 26] : [1120, 560, 30];
   map.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const scale = (name, length) => {
     const values = data.clusters.map((cluster) => cluster[name]);
@@ -175,14 +175,15 @@ function drawClusters() {
   byId("clusters-lead").textContent =
     `The index read ${plural(data.about.indexReports, "report")} with ` +
     `${plural(data.about.indexSentences, "different sentence")}; those that say the same make ` +
-    `${plural(data.clusters.length, "cluster")}. Only statements of normal clusters are ever added.`;
+    `${plural(data.clusters.length, "cluster")}.` +
+    (data.about.preset === "random" ? "" : " Only statements of normal clusters are added.");
   for (const [sign, { meaning }] of Object.entries(SIGNS)) {
     const box = element("input", { type: "checkbox", value: sign, checked: "" });
     box.addEventListener("change", filterMap);
     byId("map-legend").append(element("label", { title: meaning }, box, " ", glyph(sign), ` ${sign}`));
   }
   byId("map-search").addEventListener("input", filterMap);
-  matchMedia("(max-width: 48rem)").addEventListener("change", () => { drawMap(); filterMap(); });
+  matchMedia("screen and (max-width: 48rem)").addEventListener("change", () => { drawMap(); filterMap(); });
   drawHistograms();
   drawMap();
 }
@@ -200,12 +201,12 @@ function drawHeatMap() {
     const row = element("tr", {}, element("th", { scope: "row" }, label));
     for (const b of order) {
       const pair = pairs.get(`${a} ${b}`) ?? { reports: 0, share: 0 };
-      const cell = element("td", a === b ? { class: "self" } : {
-        style: `background:rgba(var(--heat),${Math.sqrt(pair.share).toFixed(3)})` +
-          (pair.share > 0.3 ? ";color:var(--heat-ink)" : ""),
+      const cell = element("td", a === b ? { class: "none" } : {
+        class: pair.reports ? "" : "none",
+        style: `background:rgba(var(--heat),${(0.75 * Math.sqrt(pair.share)).toFixed(3)})`, // text stays readable
         "data-tip": `Of ${plural(byCluster.get(a).reports, "report")} with\n${name}\n` +
           `${count(pair.reports)} (${percent(pair.reports, byCluster.get(a).reports)}) have\n${clusterName(byCluster.get(b))}`,
-      }, a === b ? "·" : String(Math.round(100 * pair.share)));
+      }, a === b ? "–" : String(Math.round(100 * pair.share)));
       row.append(cell);
     }
     body.append(row);

@@ -34,7 +34,7 @@ function additionList(report) {
   if (!report.additions.length) return element("p", { class: "soft" }, "Nothing was added.");
   return element("ul", { class: "added" }, ...report.additions.map((addition) => {
     const cluster = clusters.get(addition.cluster_id);
-    const why = `cluster ${addition.cluster_id}: ${cluster.text ?? "rare wording, not shown"} — ` +
+    const why = `cluster ${addition.cluster_id}: ${cluster.text ?? "rare wording, not shown"}; ` +
       `in ${plural(addition.support, "report")} of the index, score ${addition.score.toFixed(2)}`;
     return element("li", {}, element("b", {}, addition.sentence), element("small", {}, why));
   }));

@@ -85,7 +85,7 @@ function startSheet() {
   if (!data.sample.length) return;
   for (const [verdict, meaning] of Object.entries(data.verdicts)) {
     const button = element("button", { type: "button", value: verdict },
-      element("kbd", {}, verdict[0].toUpperCase()), ` ${verdict}`, element("small", {}, meaning));
+      element("span", {}, element("kbd", {}, verdict[0].toUpperCase()), ` ${verdict}`), element("small", {}, meaning));
     button.addEventListener("click", () => judge(verdict));
     byId("verdict-buttons").append(button);
   }
