@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -33,6 +33,9 @@ class Reading:
         identifying (`bool`): whether it holds what can recognize a patient: digits, dates, names,
             de-identification blanks, sides, devices.
         logic (`Logic`): its content, compiled for comparison with others.
+        left_open (`int`): denials, as in [`Logic`], on which it touches without making them:
+            "stable heart" names the heart and calls it neither normal nor abnormal, "no large
+            effusion" leaves a small one, a blank called normal could be any bone.
     """
 
     text: str
@@ -43,6 +46,7 @@ class Reading:
     leans: bool
     identifying: bool
     logic: Logic
+    left_open: int
 
 
 def read_sentence(text: str, lexicon: Lexicon | None = None) -> Reading:
@@ -80,7 +84,23 @@ def _read(text: str, lexicon: Lexicon) -> Reading:
         leans=bool(roles & {"leaning", "exception", "asked"}),
         identifying=_is_identifying(tags, grammar.flags, lexicon),
         logic=logic_of(assertions, lexicon),
+        left_open=_left_open(assertions, tags, lexicon),
     )
+
+
+def _left_open(assertions: tuple[Assertion, ...], tags: list[Meaning], lexicon: Lexicon) -> int:
+    touched = {
+        replace(assertion, narrowing=None)
+        for assertion in assertions
+        if assertion.narrowing is not None and lexicon.narrowings[assertion.narrowing].graded
+    }
+    if not assertions:
+        named = {name for tag in tags for name in (*tag.structures, *tag.adjective_of)}
+        touched |= {Assertion(name, "normal") for name in named}
+    if any(assertion.concept == UNNAMED for assertion in assertions):
+        blanked = (name for name, entry in lexicon.structures.items() if entry.often_blank)
+        touched |= {Assertion(name, "normal") for name in blanked}
+    return logic_of(touched, lexicon).denied
 
 
 def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:

@@ -65,6 +65,7 @@ class ReportFacts:
         "_added",
         "_denied",
         "_forbidden",
+        "_left_open",
         "_own_denials",
         "_own_denied",
         "_statements",
@@ -75,15 +76,17 @@ class ReportFacts:
         own = list(readings)
         self._own_denials = reduce(or_, (reading.logic.denials for reading in own), 0)
         self._own_denied = reduce(or_, (reading.logic.denied for reading in own), 0)
-        denied = statements = forbidden = 0
+        denied = statements = forbidden = left_open = 0
         texts = set()
         for reading in chain(own, context):
             logic = reading.logic
+            left_open |= reading.left_open
             denied |= logic.denied
             statements |= logic.statements
             forbidden |= logic.forbidden
             texts.add(reading.text)
         self._denied, self._statements, self._forbidden = denied, statements, forbidden
+        self._left_open = left_open
         self._texts = texts
         self._added = 0
 
@@ -113,15 +116,19 @@ class ReportFacts:
             contents (`Sequence[Logic]`): What some sentences say.
 
         Returns:
-            `list[int]`: Positions of those that the report does not contradict and of which its
-            findings say no part.
+            `list[int]`: Positions of those that the report does not contradict, of which its
+            findings say no part, and that it does not leave open.
         """
-        own, denied, forbidden = self._own_denied, self._denied, self._forbidden
+        own, denied, forbidden = self._own_denied | self._left_open, self._denied, self._forbidden
         return [
             position
             for position, logic in enumerate(contents)
             if not (logic.denied & own or logic.denials & forbidden or logic.statements & denied)
         ]
+
+    def leaves_open(self, content: Logic) -> bool:
+        """Whether the report touches on what a sentence denies without denying it itself."""
+        return bool(content.denied & self._left_open)
 
     def repeats(self, content: Logic) -> bool:
         """Whether the findings, additions included, deny a part of what a sentence denies."""

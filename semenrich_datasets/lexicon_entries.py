@@ -93,6 +93,7 @@ class Structure:
     part_of: str = ""
     called: tuple[str, ...] = ()
     called_of: tuple[str, ...] = ()
+    often_blank: bool = False
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ class Decision:
     Args:
         statement ([`Statement`]): The statement.
         score (`float`): Its score in this report.
-        reason (`str` or `None`): Why it was refused: a reason of [`~guards.refusal`], "says_less"
+        reason (`str` or `None`): Why it was refused: a reason of [`~guards.refusal`], "left_open"
+            (the report touches on it, such as "stable heart", and does not say it), "says_less"
             (the author denies only a part of it, such as "no large effusion"), "repeats" (a part of
             it is said already), "unlikely" (score below the threshold), "never_together" (no
             report of the corpus makes it beside an accepted one), "enough" (`max_added` is
@@ -146,6 +147,8 @@ class SafeSelection:
         for number in numbers:
             statement = self.statements[number]
             reason = facts.refusal(statement.reading)
+            if reason is None and facts.leaves_open(statement.reading.logic):
+                reason = "left_open"
             if reason is None and facts.says_less(statement.parts):
                 reason = "says_less"
             if reason is None and facts.repeats(statement.reading.logic):
