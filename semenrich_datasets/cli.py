@@ -6,9 +6,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
 import typer
 
 if TYPE_CHECKING:
@@ -42,7 +41,8 @@ ContextColumns = Annotated[
 ]
 Split = Annotated[str | None, typer.Option(help="Which split, where there are several.")]
 Preset = Annotated[
-    str, typer.Option(click_type=click.Choice(["safe", "paper", "random"]), help="How to add.")
+    Literal["safe", "paper", "random"],
+    typer.Option(help="'paper' adds as published, 'random' is its ablation."),
 ]
 
 
@@ -56,13 +56,10 @@ def build(
         str | None, typer.Option(help="SentenceTransformer; all-MiniLM-L6-v2 by default.")
     ] = None,
     clustering: Annotated[
-        str, typer.Option(click_type=click.Choice(["hdbscan", "dbscan", "kmeans"]))
+        Literal["hdbscan", "dbscan", "kmeans"], typer.Option(help="How to cluster.")
     ] = "hdbscan",
     preset: Annotated[
-        str,
-        typer.Option(
-            click_type=click.Choice(["safe", "paper"]), help="'paper' clusters as published."
-        ),
+        Literal["safe", "paper"], typer.Option(help="'paper' clusters as published.")
     ] = "safe",
     seed: int = 0,
     push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
@@ -77,8 +74,8 @@ def build(
             reports,
             text_column,
             embedder=embedder,
-            clustering=clustering,  # type: ignore[arg-type]  # click has checked the choice
-            preset=preset,  # type: ignore[arg-type]
+            clustering=clustering,
+            preset=preset,
             seed=seed,
         )
         index.save_pretrained(output)
@@ -103,7 +100,8 @@ def enrich(
     split: Split = None,
     preset: Preset = "safe",
     strategy: Annotated[
-        str | None, typer.Option(click_type=click.Choice(["random", "heaviest"]))
+        Literal["random", "heaviest"] | None,
+        typer.Option(help="Which of the compatible additions; the preset's own by default."),
     ] = None,
     max_added: Annotated[int | None, typer.Option(help="Most additions to a report.")] = None,
     variant: Annotated[int, typer.Option(help="Another number, another draw.")] = 0,
@@ -120,7 +118,7 @@ def enrich(
 
         check_target(output)
         reports = load_reports(data, split)
-        build_preset: Any = "safe" if preset == "safe" else "paper"
+        build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
         fitted = (
             FindingsIndex.from_pretrained(index)
             if index
@@ -130,8 +128,8 @@ def enrich(
             fitted,
             text_column,
             _context_columns(reports, text_column, context_column),
-            preset=preset,  # type: ignore[arg-type]
-            strategy=strategy,  # type: ignore[arg-type]
+            preset=preset,
+            strategy=strategy,
             max_added=max_added,
             variant=variant,
             seed=seed,

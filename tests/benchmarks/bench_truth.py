@@ -132,9 +132,7 @@ def plot_operating_points(reports: Dataset, index: FindingsIndex, path: Path) ->
     points = []
     for threshold in THRESHOLDS:
         enricher = SemEnricher(index, context_columns=["impression"], min_score=threshold)
-        figures = phantom_figures(
-            reports.map(enricher, batched=True, load_from_cache_file=False)
-        )
+        figures = phantom_figures(reports.map(enricher, batched=True, load_from_cache_file=False))
         points.append((threshold, figures))
     print_table(
         ["min_score", "true additions per report", "precision", "recall"],
