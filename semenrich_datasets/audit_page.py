@@ -21,9 +21,10 @@ from semenrich_datasets.verdicts import VERDICT_COLUMNS, VERDICTS
 REASONS = {
     "contradicts": "The report, or another column of the study, says or implies otherwise.",
     "redundant": "The report says it already, or an addition made before does.",
+    "left_open": "The report touches on it, such as stable heart, without saying it.",
     "says_less": "The author denied only a part of it, such as no large effusion.",
     "repeats": "A part of it is said already.",
-    "unlikely": "Too few reports like this one agree with it: its score is below the threshold.",
+    "unlikely": "Who is silent on it may have a reason: its score is below the threshold.",
     "never_together": "No report of the corpus holds it beside an addition made before.",
     "enough": "The report has as many additions as were asked for.",
     "prior": "It speaks of another study or of change over time.",

@@ -1,0 +1,136 @@
+"""Maximal cliques of the candidates of every IU X-ray report, against networkx and igraph.
+
+Thresholds are lowered (any co-occurrence counts), so that a report has dozens of candidates.
+
+Run: python tests/benchmarks/bench_cliques.py [--index FOLDER] [--all-signs]
+"""
+
+import argparse
+import random
+from time import perf_counter
+
+import igraph
+import networkx as nx
+import numpy as np
+from bench_iu import build_iu
+from common import load_iu, print_table
+
+from semenrich_datasets import FindingsIndex
+from semenrich_datasets.cliques import (
+    CompatibilityGraph,
+    addable_pairs,
+    from_bits,
+    maximal_cliques,
+    sample_maximal_clique,
+    to_bits,
+)
+
+ROUNDS = 3
+
+
+def candidate_sets(index, graph):
+    """The candidates of each report, as a bit set."""
+    found = []
+    for text in load_iu()["findings"]:
+        held = set(index.assign(index.split(text or "")).tolist()) - {-1}
+        found.append(graph.candidates(to_bits(held)))
+    return [bits for bits in found if bits]
+
+
+def best_of(function, *args):
+    times = []
+    for _ in range(ROUNDS):
+        start = perf_counter()
+        result = function(*args)
+        times.append(perf_counter() - start)
+    return min(times), result
+
+
+def ours(graph, candidates):
+    return sum(1 for bits in candidates for _ in maximal_cliques(graph.mutual, bits))
+
+
+def ours_memoised(graph, candidates):
+    fresh = CompatibilityGraph(graph.addable)
+    return sum(len(fresh.cliques(bits) or ()) for bits in candidates)
+
+
+def by_networkx(whole, members):
+    return sum(1 for group in members for _ in nx.find_cliques(whole.subgraph(group)))
+
+
+def by_igraph(whole, members):
+    return sum(len(whole.induced_subgraph(group).maximal_cliques()) for group in members)
+
+
+def by_igraph_built(subgraphs):
+    return sum(len(subgraph.maximal_cliques()) for subgraph in subgraphs)
+
+
+def compare(index, all_signs):
+    normal = np.array(index.clusters.column("sign").to_pylist()) == "normal"
+    pairs = addable_pairs(index.cooccurrence, normal | all_signs, min_count=0, min_share=0)
+    graph = CompatibilityGraph.from_pairs(pairs)
+    candidates = candidate_sets(index, graph)
+    members = [from_bits(bits) for bits in candidates]
+    edges = [(a, b) for a, row in enumerate(graph.mutual) for b in from_bits(row) if a < b]
+    network = nx.Graph(edges)
+    network.add_nodes_from(range(len(graph.mutual)))
+    whole = igraph.Graph(n=len(graph.mutual), edges=edges)
+    subgraphs = [whole.induced_subgraph(group) for group in members]
+    runs = {
+        "semenrich": (ours, graph, candidates),
+        "semenrich, memo": (ours_memoised, graph, candidates),
+        "networkx.find_cliques": (by_networkx, network, members),
+        "igraph, with the induced subgraph": (by_igraph, whole, members),
+        "igraph, subgraphs built before": (by_igraph_built, subgraphs),
+    }
+    measured = {name: best_of(*run) for name, run in runs.items()}
+    sizes = [len(group) for group in members]
+    print(
+        f"{len(candidates)} reports with {np.mean(sizes):.1f} candidates on average, "
+        f"{max(sizes)} at most; best of {ROUNDS} rounds\n"
+    )
+    seconds = measured["semenrich"][0]
+    rows = [
+        (name, round(1_000 * time, 1), count, round(time / seconds, 2))
+        for name, (time, count) in measured.items()
+    ]
+    print_table(["enumeration", "ms", "cliques", "time / semenrich"], rows)
+
+
+def first_draw(graphs, everything, rng):
+    return next(graphs).draw(everything, rng)
+
+
+def sample_300():
+    rows = []
+    for density in (0.5, 0.8, 0.9, 0.97):
+        network = nx.gnp_random_graph(300, density, seed=1)
+        neighbors = tuple(to_bits(network.neighbors(vertex)) for vertex in range(300))
+        everything = (1 << 300) - 1
+        rng = random.Random(0)
+        # Each round a graph of its own, without a memo of the round before.
+        graphs = iter([CompatibilityGraph(neighbors) for _ in range(ROUNDS)])
+        first, _ = best_of(first_draw, graphs, everything, rng)
+        again, _ = best_of(sample_maximal_clique, neighbors, everything, rng)
+        rows.append((density, round(1_000 * first, 1), round(1_000 * again, 1)))
+    print_table(["300 candidates, density", "first draw, ms", "later draws, ms"], rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--index", help="saved index of the IU reports; built by default")
+    parser.add_argument("--all-signs", action="store_true", help="take every cluster as normal")
+    arguments = parser.parse_args()
+    index = (
+        FindingsIndex.from_pretrained(arguments.index) if arguments.index else build_iu("paper")[0]
+    )
+    compare(index, arguments.all_signs)
+    sample_300()
+
+
+if __name__ == "__main__":
+    main()
