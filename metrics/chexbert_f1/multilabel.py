@@ -95,4 +95,6 @@ def bootstrap_intervals(
 
 
 def _ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> Floats:
-    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
+    quotient: Floats = np.zeros(whole.shape)
+    np.divide(part, whole, out=quotient, where=whole > 0)
+    return quotient
