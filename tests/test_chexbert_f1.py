@@ -39,7 +39,8 @@ def rule(reports):
 
 
 def load(**options):
-    return evaluate.load(MODULE, **options)
+    # In memory: an error leaves a cache file locked, and the next test waiting for it.
+    return evaluate.load(MODULE, keep_in_memory=True, **options)
 
 
 # What f1chexbert said of the same texts, by the same weights
@@ -234,6 +235,40 @@ def test_safetensors_give_the_same_labels(tmp_path, tiny):
     assert np.array_equal(
         converted.label(SAMPLE_REPORTS), load_labeler(**tiny).label(SAMPLE_REPORTS)
     )
+
+
+def test_published_weights_come_from_the_hub_and_are_converted_once(hub, tiny):
+    """Everything at its default, over HTTP, from a Hub on this machine."""
+    hub.run(f"""
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+        api.create_repo("me/RRG_scorers")
+        api.upload_file(repo_id="me/RRG_scorers", path_in_repo="chexbert.pth",
+                        path_or_fileobj={tiny["checkpoint"]!r})
+        api.create_repo("me/bert-base-uncased")
+        api.upload_folder(repo_id="me/bert-base-uncased", folder_path={tiny["encoder"]!r})
+    """)
+    for theirs in ("StanfordAIMI/RRG_scorers", "google-bert/bert-base-uncased"):
+        repos = hub.server.store.repos
+        repos["models", theirs] = repos.pop(("models", f"me/{theirs.split('/')[1]}"))
+    code = f"""
+        import json
+        import os
+        from pathlib import Path
+        from metrics.chexbert_f1.chexbert_labeler import load_labeler
+
+        labels = load_labeler().label({SAMPLE_REPORTS!r}).tolist()
+        files = Path(os.environ["HF_HOME"]).rglob("chexbert.*")
+        converted = [f.stat().st_mtime_ns for f in files if f.suffix == ".safetensors"]
+        print(json.dumps([labels, converted]))
+    """
+    first, second = (json.loads(hub.run(code).splitlines()[-1]) for _ in range(2))
+    assert first[0] == load_labeler(**tiny).label(SAMPLE_REPORTS).tolist()
+    assert len(first[1]) == 1
+    assert second == first
+    downloads = [line for line in hub.server.log if "GET" in line and "chexbert.pth" in line]
+    assert len(downloads) == 1
 
 
 def test_labels_have_the_papers_order():
