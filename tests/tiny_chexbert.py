@@ -44,11 +44,15 @@ EDGE_REPORTS = [
 ]
 
 
-def write_encoder(folder: Path, **sizes: int) -> Path:
-    """What is needed of bert-base-uncased: its configuration and its tokenizer, here of letters."""
+def letter_vocabulary() -> list[str]:
     letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
     words = ["heart", "lung", "##s", "effusion", "clear", "no", "the", "is", "enlarged", "edema"]
-    vocabulary = SPECIAL + letters + [f"##{letter}" for letter in letters] + words
+    return SPECIAL + letters + [f"##{letter}" for letter in letters] + words
+
+
+def write_encoder(folder: Path, vocabulary: list[str] | None = None, **sizes: int) -> Path:
+    """What is needed of bert-base-uncased: its configuration and its tokenizer."""
+    vocabulary = vocabulary or letter_vocabulary()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(
