@@ -9,6 +9,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 from datasets import Features, List, Value
 from datasets.formatting.formatting import LazyRow
@@ -169,6 +171,8 @@ class SemEnricher:
         if self.image_column:
             check_column(self.image_column, rows, "image_column")
         texts = rows[self.text_column]
+        if isinstance(texts, (np.ndarray, pd.Series)):  # formatted datasets, Ray Data
+            texts = texts.tolist()
         if isinstance(rows, LazyRow) or not isinstance(texts, list):
             return self._enrich_row(rows)
         contexts = zip(*(rows[column] for column in self.context_columns), strict=True)

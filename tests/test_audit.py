@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from datasets import Dataset, Features, Value
-from fakes import RARE, build_index, made_up_reports
+from fakes import RARE, build_index, made_up_reports, use_hf_home
 
 from semenrich_datasets import SemEnricher
 from semenrich_datasets.audit import dataset_card, shown_texts, summarize
@@ -21,8 +21,13 @@ ODD_ROWS = [
 
 
 @pytest.fixture(scope="module")
-def index():
-    return build_index()
+def index(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        use_hf_home(patch, folder)
+        index = build_index()
+        index.save_pretrained(folder / "index")
+    return index
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +96,7 @@ def test_a_csv_file_holds_additions_as_json_text(enriched, enricher):
 def test_an_empty_dataset_has_empty_tables(enricher):
     features = Features({"findings": Value("string"), "impression": Value("string")})
     empty = Dataset.from_dict({"findings": [], "impression": []}, features=features)
-    empty = empty.map(enricher, batched=True, features=enricher.features(features))
+    empty = empty.map(enricher, batched=True)
     assert summarize(empty, enricher).additions_per_report == 0.0
     tables = audit_tables(empty, enricher)
     assert [len(tables[name]) for name in ("refusals", "reports", "sample")] == [0, 0, 0]
@@ -221,11 +226,8 @@ def test_rare_wordings_are_shown_nowhere_outside_the_reports(tables, index, enri
     texts = shown_texts(index)
     assert None in texts
     assert tables["clusters"]["text"].to_pylist() == texts
-    reports = dict(
-        zip(
-            index.sentences["text"].to_pylist(), index.sentences["reports"].to_pylist(), strict=True
-        )
-    )
+    columns = index.sentences.select(["text", "reports"]).to_pydict()
+    reports = dict(zip(columns["text"], columns["reports"], strict=True))
     assert all(reports[text] >= 3 for text in texts if text is not None)
     card = dataset_card(enriched, enricher)
     assert not any(text in card for text in RARE)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from datasets import Dataset
 from fakes import MARKED, RARE, UnusableEncoder, build_index, made_up_reports, use_hf_home
 
 from semenrich_datasets import FindingsIndex, SemEnricher
@@ -350,3 +351,14 @@ def test_an_index_a_folder_or_a_path(index, folder):
     text = "The lungs are clear."
     expected = added(SemEnricher(index), text)
     assert added(SemEnricher(folder), text) == added(SemEnricher(str(folder)), text) == expected
+
+
+@pytest.mark.parametrize("form", ["numpy", "pandas", "torch"])
+def test_formatted_datasets_give_the_same(index, form):
+    texts = ["The lungs are clear. No pneumothorax.", "Heart size normal."]
+    reports = Dataset.from_dict({"findings": texts})
+    plain = reports.map(SemEnricher(index), batched=True)
+    formatted = reports.with_format(form).map(SemEnricher(index), batched=True)
+    for column in ("enriched_findings", "added_findings"):
+        assert formatted.with_format(None)[column][:] == plain[column][:]
+    assert any(plain["added_findings"])
