@@ -74,8 +74,10 @@ def main():
                     f"second; micro F1-14 {figure:.12f}",
                     flush=True,
                 )
-    totals = {name: [sum(column) for column in zip(*rows)] for name, rows in seconds.items()}
-    wall, cpu = (t / o for t, o in zip(totals["radeval"], totals["chexbert_f1"]))
+    totals = {
+        name: [sum(column) for column in zip(*rows, strict=True)] for name, rows in seconds.items()
+    }
+    wall, cpu = (t / o for t, o in zip(totals["radeval"], totals["chexbert_f1"], strict=True))
     print(f"{wall:.2f} times radeval's reports per second, {cpu:.2f} times per CPU second")
 
 
