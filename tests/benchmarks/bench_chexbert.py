@@ -70,8 +70,8 @@ def main():
                 wall, cpu = perf_counter() - wall, process_time() - cpu
                 seconds[name].append((wall, cpu))
                 print(
-                    f"{name:12} {len(drawn) / wall:6.2f} reports/s, {len(drawn) / cpu:6.2f} per CPU "
-                    f"second; micro F1-14 {figure:.12f}",
+                    f"{name:12} {len(drawn) / wall:6.2f} reports/s, {len(drawn) / cpu:6.2f} per "
+                    f"CPU second; micro F1-14 {figure:.12f}",
                     flush=True,
                 )
     totals = {
