@@ -75,28 +75,33 @@ def _read(text: str, lexicon: Lexicon) -> Reading:
     grammar = Grammar(lexicon, tags)
     assertions = tuple(grammar.read())
     roles = frozenset().union(*(tag.roles for tag in tags))
+    understood = _is_understood(assertions, grammar.flags)
+    mentions_prior = "prior" in roles
     return Reading(
         text=normalized,
         assertions=assertions,
         sign=_sign(assertions, grammar.flags),
-        understood=_is_understood(assertions, grammar.flags),
-        mentions_prior="prior" in roles,
+        understood=understood,
+        mentions_prior=mentions_prior,
         leans=bool(roles & {"leaning", "exception", "asked"}),
         identifying=_is_identifying(tags, grammar.flags, lexicon),
         logic=logic_of(assertions, lexicon),
-        left_open=_left_open(assertions, tags, lexicon),
+        left_open=_left_open(assertions, tags, lexicon, settled=understood and not mentions_prior),
     )
 
 
-def _left_open(assertions: tuple[Assertion, ...], tags: list[Meaning], lexicon: Lexicon) -> int:
+def _left_open(
+    assertions: tuple[Assertion, ...], tags: list[Meaning], lexicon: Lexicon, *, settled: bool
+) -> int:
     touched = {
         replace(assertion, narrowing=None)
         for assertion in assertions
         if assertion.narrowing is not None and lexicon.narrowings[assertion.narrowing].graded
     }
-    if not assertions:
+    if not settled:
         named = {name for tag in tags for name in (*tag.structures, *tag.adjective_of)}
-        touched |= {Assertion(name, "normal") for name in named}
+        said = {assertion.concept for assertion in assertions}
+        touched |= {Assertion(name, "normal") for name in named - said}
     if any(assertion.concept == UNNAMED for assertion in assertions):
         blanked = (name for name, entry in lexicon.structures.items() if entry.often_blank)
         touched |= {Assertion(name, "normal") for name in blanked}
