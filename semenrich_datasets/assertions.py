@@ -35,7 +35,8 @@ class Reading:
         logic (`Logic`): its content, compiled for comparison with others.
         left_open (`int`): denials, as in [`Logic`], on which it touches without making them:
             "stable heart" names the heart and calls it neither normal nor abnormal, "no large
-            effusion" leaves a small one, a blank called normal could be any bone.
+            effusion" leaves a small one, a blank called normal could be any bone, an effusion may
+            hide the border of the heart.
     """
 
     text: str
@@ -98,14 +99,22 @@ def _left_open(
         for assertion in assertions
         if assertion.narrowing is not None and lexicon.narrowings[assertion.narrowing].graded
     }
+    concepts = _obscured(assertions, lexicon)
     if not settled:
-        named = {name for tag in tags for name in (*tag.structures, *tag.adjective_of)}
         said = {assertion.concept for assertion in assertions}
-        touched |= {Assertion(name, "normal") for name in named - said}
+        concepts |= {name for tag in tags for name in (*tag.structures, *tag.adjective_of)} - said
     if any(assertion.concept == UNNAMED for assertion in assertions):
-        blanked = (name for name, entry in lexicon.structures.items() if entry.often_blank)
-        touched |= {Assertion(name, "normal") for name in blanked}
+        concepts |= {name for name, entry in lexicon.structures.items() if entry.often_blank}
+    touched |= {
+        Assertion(name, "normal" if name in lexicon.structures else "absent") for name in concepts
+    }
     return logic_of(touched, lexicon).denied
+
+
+def _obscured(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
+    stated = {assertion.concept for assertion in assertions if assertion.is_abnormal}
+    findings = (lexicon.findings[name] for name in stated & lexicon.findings.keys())
+    return {name for finding in findings for name in finding.obscures}
 
 
 def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:

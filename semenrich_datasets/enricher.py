@@ -103,7 +103,7 @@ class SemEnricher:
         preset: EnricherPreset = "safe",
         strategy: Strategy | None = None,
         max_added: int | None = None,
-        min_score: float = 0.99,
+        min_score: float = 0.97,
         guards: Sequence[Guard] = (),
         image_column: str | None = None,
         resample: bool = False,

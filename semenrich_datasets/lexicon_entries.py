@@ -75,6 +75,7 @@ class Finding:
     kind_of: tuple[str, ...] = ()
     described: tuple[str, ...] = ()
     suggests: tuple[str, ...] = ()
+    obscures: tuple[str, ...] = ()
     rules_out: tuple[str, ...] = ()
     absorbs: tuple[str, ...] = ()
     denied_covers: tuple[str, ...] = ()
@@ -161,7 +162,9 @@ def check_references(
     for name, finding in findings.items():
         uses.append((name, (*finding.of, *finding.absorbs), structures))
         uses.append((name, finding.kind_of, findings))
-        uses.append((name, (*finding.suggests, *finding.denied_covers), concepts))
+        uses.append(
+            (name, (*finding.suggests, *finding.obscures, *finding.denied_covers), concepts)
+        )
         uses.append((name, finding.rules_out, narrowings))
     for name, used, defined in uses:
         unknown = sorted(set(used) - set(defined))

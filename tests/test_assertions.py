@@ -168,3 +168,31 @@ def test_plain_normal_sentences_are_understood(sentence):
 
 def test_readings_are_kept():
     assert read_sentence("No effusion.") is read_sentence("No effusion.")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "addition", "open_"),
+    [
+        ("The mediastinum is stable.", "Mediastinal contours are normal.", True),
+        ("Heart normal in size, stable mediastinal contour.", "Normal mediastinum.", True),
+        ("Calcified mediastinal XXXX.", "The mediastinum is normal.", True),
+        ("The XXXX are normal.", "No acute bony abnormality.", True),
+        ("No large effusion.", "No pleural effusion.", True),
+        ("Goiter shifts the trachea.", "Mediastinal contours are normal.", True),
+        ("Large left effusion.", "The heart is normal in size.", True),
+        ("Possible basal pneumonia.", "No pleural effusion.", True),
+        ("Small pneumothorax.", "No effusion.", True),
+        ("Large left effusion.", "No acute bony abnormality.", False),
+        ("The heart is stable.", "Mediastinal contours are normal.", False),
+        ("The heart is normal.", "Mediastinal contours are normal.", False),
+        ("No pneumothorax.", "No effusion.", False),
+    ],
+)
+def test_what_a_sentence_touches_on_stays_open(sentence, addition, open_):
+    left_open = read_sentence(sentence).left_open | read_sentence(sentence).logic.forbidden
+    assert bool(left_open & read_sentence(addition).logic.denied) == open_
+
+
+def test_hilar_vessels_are_vessels():
+    vessels = read_sentence("The pulmonary vascularity is normal.").logic
+    assert not vessels.denials & ~read_sentence("Normal hilar vasculature.").logic.denied
