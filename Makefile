@@ -27,7 +27,7 @@ bench-peers: $(VENV)/peers/.done
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict semenrich_datasets
+	$(BIN)/mypy --strict semenrich_datasets semenrich_trainers
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
