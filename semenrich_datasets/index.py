@@ -169,6 +169,7 @@ class FindingsIndex:
         cls,
         name_or_path: str | os.PathLike[str],
         *,
+        subfolder: str = "",
         revision: str | None = None,
         token: str | bool | None = None,
         force_download: bool = False,
@@ -179,6 +180,7 @@ class FindingsIndex:
         Args:
             name_or_path (`str` or `os.PathLike`): A folder made by `save_pretrained`, or the id of
                 a Hub repository.
+            subfolder (`str`, *optional*): Where in it, such as "findings_index" of a model.
             revision (`str`, *optional*): Branch, tag or commit on the Hub.
             token (`str` or `bool`, *optional*): Hub token.
             force_download (`bool`, *optional*, defaults to `False`): Whether to fetch the files
@@ -199,10 +201,10 @@ class FindingsIndex:
                     revision=revision,
                     token=token,
                     force_download=force_download,
-                    allow_patterns=HUB_PATTERNS,
+                    allow_patterns=[str(Path(subfolder) / name) for name in HUB_PATTERNS],
                 )
             )
-        return cls._open(folder, encoder=encoder)
+        return cls._open(folder / subfolder, encoder=encoder)
 
     @classmethod
     def _open(

@@ -267,7 +267,7 @@ class _Towers:
 
         self._network = AutoModel.from_pretrained(name).eval().to(_device())
         self._tokenizer = AutoTokenizer.from_pretrained(name)
-        self._image_processor = AutoImageProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
+        self._image_processor = AutoImageProcessor.from_pretrained(name)
         # SigLIP was trained on texts padded to its full length, and misreads shorter ones.
         siglip = self._network.config.model_type.startswith("siglip")
         self._padding = "max_length" if siglip else True

@@ -5,8 +5,8 @@ from semenrich_trainers.rewards.metric import CheXbertReward, MetricReward, RadG
 from semenrich_trainers.rewards.set_distance import SetDistanceReward
 from semenrich_trainers.rewards.text import (
     BleuReward,
+    ExactAnswerReward,
     SentenceReward,
-    exact_answer_reward,
     format_reward,
 )
 
@@ -14,10 +14,10 @@ __all__ = [
     "BleuReward",
     "CheXbertReward",
     "ClusterReward",
+    "ExactAnswerReward",
     "MetricReward",
     "RadGraphReward",
     "SentenceReward",
     "SetDistanceReward",
-    "exact_answer_reward",
     "format_reward",
 ]

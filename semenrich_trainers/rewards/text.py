@@ -33,31 +33,42 @@ def format_reward(completions: Sequence[Any], **columns: Any) -> list[float | No
     return [float(report.well_formed) for report in reports]
 
 
-def exact_answer_reward(
-    completions: Sequence[Any], impression_column: str = "impression", **columns: Any
-) -> list[float | None]:
+class ExactAnswerReward:
     """Rewards an impression that is the reference's, sentence by sentence in any order: 1, else 0.
 
-    Case, white space and final stops are not looked at (SemEnrich, arXiv 2604.09887).
+    Case, white space and final stops are not looked at (SemEnrich, arXiv 2604.09887). None where
+    there is no reference impression.
 
     Args:
-        completions (`Sequence`): Texts, or lists of messages as TRL hands them over.
         impression_column (`str`, *optional*, defaults to `"impression"`): Column of the reference.
-        columns (`list`): Columns of the dataset.
-
-    Returns:
-        `list[float | None]`: 0.0 or 1.0 per completion; None where there is no reference.
-
-    Raises:
-        `ValueError`: When the column is missing.
     """
-    check_column(impression_column, columns, "impression_column")
-    rewards: list[float | None] = []
-    for completion, reference in zip(completions, columns[impression_column], strict=True):
-        wanted = _sentences(reference) if isinstance(reference, str) else set()
-        written = _sentences(parse_report(completion_text(completion)).impression)
-        rewards.append(float(written == wanted) if wanted else None)
-    return rewards
+
+    __name__ = "exact_answer_reward"
+
+    def __init__(self, impression_column: str = "impression") -> None:
+        self.impression_column = impression_column
+
+    def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
+        """Scores a batch of completions.
+
+        Args:
+            completions (`Sequence`): Texts, or lists of messages as TRL hands them over.
+            columns (`list`): Columns of the dataset, a value per completion.
+
+        Returns:
+            `list[float | None]`: 0.0 or 1.0 per completion; None where there is no reference.
+
+        Raises:
+            `ValueError`: When the column is missing.
+        """
+        check_column(self.impression_column, columns, "impression_column")
+        rewards: list[float | None] = []
+        references = columns[self.impression_column]
+        for completion, reference in zip(completions, references, strict=True):
+            wanted = _sentences(reference) if isinstance(reference, str) else set()
+            written = _sentences(parse_report(completion_text(completion)).impression)
+            rewards.append(float(written == wanted) if wanted else None)
+        return rewards
 
 
 class SentenceReward(SectionReward):
