@@ -1,0 +1,61 @@
+"""What the configurations of both trainers add to TRL's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+from transformers.utils import is_torch_bf16_gpu_available
+
+
+@dataclass
+class ReportConfig:
+    """Which columns hold the reports, and how much to generate at an evaluation.
+
+    Goes before a configuration of TRL among the bases. It is no `TrainingArguments` itself, for a
+    dataclass takes the defaults of its first base, inherited ones too, and TRL's must stay.
+
+    `bf16`, when not set, is on where the accelerator has it and off elsewhere; TRL turns it on
+    everywhere, which is slow on a CPU and not to be had on older GPUs.
+
+    Args:
+        findings_column (`str`, *optional*, defaults to `"findings"`):
+            Column of the reference findings, such as `"enriched_findings"`.
+        impression_column (`str`, *optional*, defaults to `"impression"`):
+            Column of the reference impression.
+        eval_reports (`int`, *optional*, defaults to `64`):
+            Reports of the evaluation set, from its beginning, that are generated and scored at
+            each evaluation; 0 for none.
+        max_completion_length (`int`, *optional*, defaults to `512`):
+            Most tokens of a generated report.
+    """
+
+    findings_column: str = field(
+        default="findings", metadata={"help": "Column of the reference findings."}
+    )
+    impression_column: str = field(
+        default="impression", metadata={"help": "Column of the reference impression."}
+    )
+    eval_reports: int = field(
+        default=64,
+        metadata={"help": "Reports that are generated and scored at each evaluation; 0 for none."},
+    )
+    max_completion_length: int = field(
+        default=512, metadata={"help": "Most tokens of a generated report."}
+    )
+
+    def __post_init__(self: Any) -> None:
+        if self.eval_reports < 0:
+            raise ValueError(f"expected eval_reports to be 0 or more, found {self.eval_reports}")
+        if self.bf16 is None:
+            has_bf16 = not self.use_cpu and is_torch_bf16_gpu_available()
+            self.bf16 = has_bf16 and not self.fp16
+        super().__post_init__()
+
+
+def run_name(model: str | PreTrainedModel, method: str) -> str:
+    """Gives the output folder of a run without one, such as "Qwen3-VL-4B-Instruct-SFT"."""
+    name = model if isinstance(model, str) else model.config.name_or_path or model.config.model_type
+    return f"{Path(name).name}-{method}"

@@ -1,0 +1,162 @@
+"""Completions from a model: one for each prompt, or the best of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import torch
+from transformers import (
+    BatchFeature,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+)
+from trl.data_utils import prepare_multimodal_messages
+
+from semenrich_datasets.embedding import Encoder
+from semenrich_trainers.formatting import parse_report
+from semenrich_trainers.sentence_vectors import SentenceVectors
+from semenrich_trainers.set_distance import Distance, medoid
+
+Processing = PreTrainedTokenizerBase | ProcessorMixin
+Row = Mapping[str, Any]
+
+
+def generate_completions(
+    model: PreTrainedModel,
+    processing_class: Processing,
+    rows: Iterable[Row],
+    *,
+    batch_size: int = 8,
+    **generation: Any,
+) -> list[str]:
+    """Gives what a model writes to each prompt.
+
+    Args:
+        model ([`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): Text-only or
+            vision-language.
+        processing_class (`PreTrainedTokenizerBase` or `ProcessorMixin`): Its tokenizer or
+            processor.
+        rows (`Iterable[Mapping]`): With a `prompt` (messages or text) and, for a vision-language
+            model, an `image` or `images`, as [`~formatting.ReportFormatter`] makes them.
+        batch_size (`int`, *optional*, defaults to `8`): Prompts generated together.
+        generation (`Any`): Fields of [`~transformers.GenerationConfig`]; greedy by default, and
+            the model's own `generation_config` for what is not given.
+
+    Returns:
+        `list[str]`: A completion per row, or `num_return_sequences` of each row in turn.
+    """
+    tokenizer = getattr(processing_class, "tokenizer", processing_class)
+    config = GenerationConfig(
+        **{"do_sample": False, "eos_token_id": _stop_tokens(model, tokenizer)}
+        | {"pad_token_id": tokenizer.pad_token_id, "suppress_tokens": _image_tokens(model)}
+        | generation
+    )
+    completions: list[str] = []
+    remaining = iter(rows)
+    while batch := list(islice(remaining, batch_size)):
+        inputs = _encode(batch, processing_class, tokenizer).to(model.device)
+        with torch.no_grad():
+            output = model.generate(**inputs, generation_config=config)
+        written = output[:, inputs["input_ids"].shape[1] :]
+        completions += tokenizer.batch_decode(written, skip_special_tokens=True)
+    return completions
+
+
+def best_of_n(
+    model: PreTrainedModel,
+    processing_class: Processing,
+    rows: Iterable[Row],
+    n: int = 8,
+    *,
+    distance: Distance = "chamfer",
+    encoder: Encoder | str | None = None,
+    batch_size: int = 8,
+    **generation: Any,
+) -> list[str]:
+    """Samples n completions for each prompt and gives the one that is most like the others.
+
+    No reference is needed: the candidate of least mean set distance between the sentences of its
+    findings and those of the others' is what the model says most surely (SDR, arXiv 2606.00440).
+    Sampled by torch's generator: `transformers.set_seed` makes it repeatable.
+
+    Args:
+        model ([`~transformers.PreTrainedModel`]): As of [`generate_completions`].
+        processing_class (`Processing`): The same.
+        rows (`Iterable[Mapping]`): The same.
+        n (`int`, *optional*, defaults to `8`): Candidates for each prompt.
+        distance (`str`, *optional*, defaults to `"chamfer"`): "chamfer", "matching" or "energy".
+        encoder (`Encoder` or `str`, *optional*): Of sentences; all-MiniLM-L6-v2 by default.
+        batch_size (`int`, *optional*, defaults to `8`): Prompts generated together, n times each.
+        generation (`Any`): Fields of [`~transformers.GenerationConfig`], such as `temperature`.
+
+    Returns:
+        `list[str]`: A completion per row.
+
+    Raises:
+        `ValueError`: When n is below 1.
+    """
+    if n < 1:
+        raise ValueError(f"expected n of at least 1, found {n}")
+    sampled = {"do_sample": True, "num_return_sequences": n} | generation
+    written = generate_completions(model, processing_class, rows, batch_size=batch_size, **sampled)
+    vectors = SentenceVectors(encoder)
+    groups = [written[start : start + n] for start in range(0, len(written), n)]
+    return [group[_most_typical(group, vectors, distance)] for group in groups]
+
+
+def _most_typical(candidates: Sequence[str], vectors: SentenceVectors, distance: Distance) -> int:
+    return medoid(vectors([parse_report(text).findings for text in candidates]), distance)
+
+
+def _encode(
+    rows: Sequence[Row], processing_class: Processing, tokenizer: PreTrainedTokenizerBase
+) -> BatchFeature:
+    with _padding_on_the_left(tokenizer):
+        if isinstance(rows[0]["prompt"], str):
+            texts = [row["prompt"] for row in rows]
+            return processing_class(text=texts, padding=True, return_tensors="pt")
+        return processing_class.apply_chat_template(
+            [_messages(row, isinstance(processing_class, ProcessorMixin)) for row in rows],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            padding=True,
+            return_tensors="pt",
+        )
+
+
+def _messages(row: Row, is_multimodal: bool) -> list[dict[str, Any]]:
+    if not is_multimodal:
+        return list(row["prompt"])
+    image = row.get("image")
+    images = row.get("images") or ([] if image is None else [image])
+    return prepare_multimodal_messages(row["prompt"], images)
+
+
+@contextmanager
+def _padding_on_the_left(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """A completion follows its prompt at once; the trainer's own side is put back."""
+    side = tokenizer.padding_side
+    tokenizer.padding_side = "left"
+    try:
+        yield
+    finally:
+        tokenizer.padding_side = side
+
+
+def _stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Every token that the model or the tokenizer says ends a text."""
+    own = model.generation_config.eos_token_id
+    declared = own if isinstance(own, list) else [own]
+    return [token for token in {*declared, tokenizer.eos_token_id} if token is not None]
+
+
+def _image_tokens(model: PreTrainedModel) -> list[int] | None:
+    """A generated image token would have no image to stand for."""
+    token = getattr(model.config, "image_token_id", None)
+    return None if token is None else [token]

@@ -1,0 +1,129 @@
+"""Group Relative Policy Optimization with rewards from the sentence clusters of a corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from transformers import PreTrainedModel
+from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_trainer import RewardFunc
+
+from semenrich_trainers.checkpoints import (
+    FINDINGS_INDEX,
+    IMPRESSION_INDEX,
+    SEMENRICH_PAPER,
+    IndexCheckpoints,
+    IndexOrName,
+    open_indexes,
+)
+from semenrich_trainers.config import ReportConfig, run_name
+from semenrich_trainers.evaluation import add_report_evaluations
+from semenrich_trainers.formatting import completion_text
+from semenrich_trainers.named_rewards import NAMED_REWARDS, RewardContext, make_rewards
+from semenrich_trainers.report_scores import ReportScorer
+from semenrich_trainers.tables import log_table
+
+
+@dataclass
+class SemEnrichGRPOConfig(ReportConfig, GRPOConfig):
+    """[`~trl.GRPOConfig`] and what [`SemEnrichGRPOTrainer`] needs besides.
+
+    Args:
+        rewards (`list[str]`, *optional*, defaults to `["format", "cluster"]`):
+            Rewards by name: `format`, `exact_answer`, `cluster`, `rarity_cluster`,
+            `abnormal_cluster`, `sentence`, `bleu`, `chamfer`, `matching`, `energy`. Their weights,
+            in this order and then those of `reward_funcs`, are TRL's `reward_weights`.
+    """
+
+    rewards: list[str] = field(
+        default_factory=lambda: ["format", "cluster"],
+        metadata={"help": f"Rewards by name, of {', '.join(NAMED_REWARDS)}."},
+    )
+
+
+class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
+    """[`~trl.GRPOTrainer`] for radiology reports.
+
+    The only changes with respect to it: rewards are made by name from an index; the index is saved,
+    pushed and named in the model card; at each evaluation reports are generated and scored
+    ([`~evaluation.ReportEvaluation`]); with `log_completions` the reference findings join the table
+    of completions, and the most missed clusters are logged as a table, `missed_clusters`. The
+    cluster rewards log their precision and recall.
+
+    Args:
+        model (`str`, [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): To be trained,
+            text-only or vision-language.
+        reward_funcs (`RewardFunc` or `list[RewardFunc]`, *optional*): Rewards of your own, in
+            addition to those of `args.rewards`, such as a [`~rewards.CheXbertReward`].
+        args ([`SemEnrichGRPOConfig`], *optional*): Configuration.
+        index ([`FindingsIndex`], `str` or `os.PathLike`): An index, its folder or its Hub id.
+        impression_index ([`FindingsIndex`], `str` or `os.PathLike`, *optional*): One built on
+            impressions; by default `index` serves both.
+        eval_dataset (`Dataset` or `dict[str, Dataset]`, *optional*): Rows as those to train on.
+        kwargs (`Any`): As of [`~trl.GRPOTrainer`], such as `train_dataset` (rows with `prompt` and
+            the reference columns) and `peft_config`.
+
+    Example:
+        ```python
+        >>> trainer = SemEnrichGRPOTrainer(model, index=index, train_dataset=train)
+        >>> trainer.train(resume_from_checkpoint=last_checkpoint(trainer.args.output_dir))
+        ```
+    """
+
+    _tag_names: ClassVar = ["trl", "grpo", "semenrich"]
+    _name = "SemEnrich GRPO"
+    _paper: ClassVar = {
+        **SEMENRICH_PAPER,
+        "citation": f"{SEMENRICH_PAPER['citation']}\n\n{GRPOTrainer._paper['citation']}",
+    }
+
+    def __init__(
+        self,
+        model: str | PreTrainedModel,
+        reward_funcs: RewardFunc | list[RewardFunc] | None = None,
+        args: SemEnrichGRPOConfig | None = None,
+        *,
+        index: IndexOrName,
+        impression_index: IndexOrName | None = None,
+        eval_dataset: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        args = args or SemEnrichGRPOConfig(run_name(model, "GRPO"))
+        self.indexes = open_indexes(index, impression_index)
+        context = RewardContext(
+            self.indexes[FINDINGS_INDEX],
+            self.indexes.get(IMPRESSION_INDEX),
+            args.findings_column,
+            args.impression_column,
+        )
+        if not isinstance(reward_funcs, list):
+            reward_funcs = [] if reward_funcs is None else [reward_funcs]
+        super().__init__(
+            model,
+            [*make_rewards(args.rewards, context), *reward_funcs],
+            args,
+            eval_dataset=eval_dataset,
+            **kwargs,
+        )
+        self._scorer = ReportScorer(*self.indexes.values())
+        add_report_evaluations(self, eval_dataset, self._scorer)
+
+    def card_rewards(self) -> dict[str, float]:
+        """Gives the rewards and their weights, for the card."""
+        return dict(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True))
+
+    def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any) -> Any:
+        column = self.args.findings_column
+        self._log_completion_extra(column, [row[column] for row in inputs])
+        return super()._calculate_rewards(inputs, *args)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Logs, and after a training step the most missed clusters beside the completions."""
+        super().log(logs, start_time)
+        if not (self.model.training and self.log_completions and self.accelerator.is_main_process):
+            return
+        written = [completion_text(completion) for completion in self._logs["completion"]]
+        references = list(self._logs["extra"][self.args.findings_column])
+        missed = self._scorer.most_missed(written, references)
+        log_table(self.args, "missed_clusters", missed, self.state.global_step)

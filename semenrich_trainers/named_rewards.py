@@ -1,0 +1,92 @@
+"""Rewards by name, made for an index and the columns of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trl.trainer.grpo_trainer import RewardFunc
+
+from semenrich_datasets.index import FindingsIndex
+from semenrich_trainers.rewards import (
+    BleuReward,
+    ClusterReward,
+    ExactAnswerReward,
+    SentenceReward,
+    SetDistanceReward,
+    format_reward,
+)
+from semenrich_trainers.set_distance import Distance
+
+
+@dataclass(frozen=True)
+class RewardContext:
+    """What a named reward is made from.
+
+    Args:
+        index ([`FindingsIndex`]): Of findings.
+        impression_index ([`FindingsIndex`] or None): Of impressions; with None `index` serves both.
+        findings_column (`str`): Column of the reference findings.
+        impression_column (`str`): Column of the reference impression.
+    """
+
+    index: FindingsIndex
+    impression_index: FindingsIndex | None
+    findings_column: str
+    impression_column: str
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns, as the rewards' arguments."""
+        return {
+            "findings_column": self.findings_column,
+            "impression_column": self.impression_column,
+        }
+
+    def cluster(self, weights: str | None = None) -> RewardFunc:
+        """Makes a cluster reward."""
+        return ClusterReward(self.index, self.impression_index, weights=weights, **self.columns)
+
+    def set_distance(self, distance: Distance) -> RewardFunc:
+        """Makes a set-distance reward with the encoder of the index."""
+        encoder = self.index.encoder or self.index.config["embedder"]
+        return SetDistanceReward(distance, encoder, **self.columns)
+
+
+NAMED_REWARDS: dict[str, Callable[[RewardContext], RewardFunc]] = {
+    "format": lambda context: format_reward,
+    "exact_answer": lambda context: ExactAnswerReward(context.impression_column),
+    "cluster": RewardContext.cluster,
+    "rarity_cluster": lambda context: context.cluster("rarity"),
+    "abnormal_cluster": lambda context: context.cluster("abnormal"),
+    "sentence": lambda context: SentenceReward(**context.columns),
+    "bleu": lambda context: BleuReward(**context.columns),
+    "chamfer": lambda context: context.set_distance("chamfer"),
+    "matching": lambda context: context.set_distance("matching"),
+    "energy": lambda context: context.set_distance("energy"),
+}
+
+
+def make_rewards(names: Sequence[str], context: RewardContext) -> list[RewardFunc]:
+    """Makes reward functions.
+
+    Args:
+        names (`Sequence[str]`): Of `NAMED_REWARDS`, each once.
+        context ([`RewardContext`]): What they are made from.
+
+    Returns:
+        `list[Callable]`: In the order of the names.
+
+    Raises:
+        `ValueError`: When a name is unknown or comes twice.
+    """
+    for name in names:
+        if name not in NAMED_REWARDS:
+            msg = (
+                f"expected rewards of {', '.join(NAMED_REWARDS)}, found {name!r}: pass a reward of "
+                "your own as reward_funcs="
+            )
+            raise ValueError(msg)
+    if len(set(names)) < len(names):
+        raise ValueError(f"expected each reward once, found {', '.join(names)}")
+    return [NAMED_REWARDS[name](context) for name in names]

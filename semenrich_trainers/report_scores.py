@@ -1,0 +1,151 @@
+"""How well generated reports agree with their references."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.signs import classify_sentences
+from semenrich_trainers.formatting import ParsedReport, parse_report
+from semenrich_trainers.rewards.sections import f1
+from semenrich_trainers.rewards.text import BleuReward
+from semenrich_trainers.sentence_units import SentenceUnits, Unit
+
+Pair = tuple[set[Unit], set[Unit]]
+
+
+@dataclass(frozen=True)
+class ReportScores:
+    """How well generated reports agree with their references.
+
+    Args:
+        metrics (`dict[str, float]`): 0 to 1 each. `cluster_f1`: mean over the reports of the F1 of
+            the findings' clusters; `cluster_precision`, `cluster_recall`: over all their
+            statements together; `cluster_f1_normal`, `cluster_f1_abnormal`: F1 over all normal, or
+            abnormal, statements; `impression_cluster_f1`; `sentence_bleu` of the findings;
+            `format_rate`. Reports without reference findings count in the last alone.
+        reports (`pandas.DataFrame`): A row per report: completion, references, its F1.
+        missed (`pandas.DataFrame`): The clusters that references hold and completions lack, the
+            most often missed first: `sentence` (the most common of the cluster), `sign`, `missed`,
+            `held` (reports whose reference holds it).
+    """
+
+    metrics: dict[str, float]
+    reports: pd.DataFrame
+    missed: pd.DataFrame
+
+
+class ReportScorer:
+    """Scores completions against reference reports by an index; it remembers sentences.
+
+    Args:
+        index ([`FindingsIndex`]): Of findings.
+        impression_index ([`FindingsIndex`], *optional*): Of impressions; by default `index`.
+    """
+
+    def __init__(self, index: FindingsIndex, impression_index: FindingsIndex | None = None) -> None:
+        self.findings = SentenceUnits(index)
+        self.impressions = SentenceUnits(impression_index) if impression_index else self.findings
+        self._bleu = BleuReward(impression_column=None)
+        self._signs: list[str] = index.clusters.column("sign").to_pylist()
+
+    def __call__(
+        self, completions: Sequence[str], findings: Sequence[Any], impressions: Sequence[Any]
+    ) -> ReportScores:
+        """Scores completions.
+
+        Args:
+            completions (`Sequence[str]`): What a model wrote, tags and all.
+            findings (`Sequence`): Reference findings; what is no text counts as missing.
+            impressions (`Sequence`): Reference impressions.
+
+        Returns:
+            [`ReportScores`]
+        """
+        parsed = [parse_report(text) for text in completions]
+        wanted, answers = _texts(findings), _texts(impressions)
+        pairs = self._pairs(parsed, wanted)
+        scores = [None if pair is None else _pair_f1(*pair) for pair in pairs]
+        known = [pair for pair in pairs if pair is not None]
+        table = {"completion": list(completions), "findings": wanted, "impression": answers}
+        return ReportScores(
+            metrics={
+                "format_rate": _mean([float(report.well_formed) for report in parsed]),
+                "sentence_bleu": _mean(self._bleu(completions, findings=wanted)),
+                "cluster_f1": _mean(scores),
+                "impression_cluster_f1": self._impression_f1(parsed, answers),
+                **self._pooled(known),
+            },
+            reports=pd.DataFrame({**table, "cluster_f1": scores}),
+            missed=self._missed(known),
+        )
+
+    def most_missed(self, completions: Sequence[str], findings: Sequence[Any]) -> pd.DataFrame:
+        """Gives the clusters that references hold and completions lack, as of [`ReportScores`]."""
+        pairs = self._pairs([parse_report(text) for text in completions], _texts(findings))
+        return self._missed([pair for pair in pairs if pair is not None])
+
+    def _pairs(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> list[Pair | None]:
+        sets = self.findings([*(report.findings for report in parsed), *wanted])
+        pairs = zip(sets[: len(wanted)], sets[len(wanted) :], strict=True)
+        return [pair if text.strip() else None for pair, text in zip(pairs, wanted, strict=True)]
+
+    def _missed(self, pairs: Sequence[Pair]) -> pd.DataFrame:
+        held = Counter(cluster for _, wanted in pairs for cluster in _clusters(wanted))
+        missed = Counter(
+            cluster for written, wanted in pairs for cluster in _clusters(wanted - written)
+        )
+        texts = self.findings.index.clusters.column("text")
+        rows = [
+            (texts[cluster].as_py(), self._signs[cluster], count, held[cluster])
+            for cluster, count in sorted(missed.items(), key=lambda item: (-item[1], item[0]))
+        ]
+        return pd.DataFrame(rows, columns=["sentence", "sign", "missed", "held"])
+
+    def _impression_f1(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> float:
+        written = self.impressions([report.impression for report in parsed])
+        scores = map(_pair_f1, written, self.impressions(wanted))
+        return _mean([score for score, text in zip(scores, wanted, strict=True) if text.strip()])
+
+    def _pooled(self, pairs: Sequence[Pair]) -> dict[str, float]:
+        shared, written, wanted = (
+            Counter(self._sign(unit) for units in sets for unit in units)
+            for sets in (
+                [generated & reference for generated, reference in pairs],
+                [generated for generated, _ in pairs],
+                [reference for _, reference in pairs],
+            )
+        )
+        return {
+            "cluster_precision": shared.total() / max(written.total(), 1),
+            "cluster_recall": shared.total() / max(wanted.total(), 1),
+            "cluster_f1_normal": f1(shared["normal"], written["normal"], wanted["normal"]),
+            "cluster_f1_abnormal": f1(shared["abnormal"], written["abnormal"], wanted["abnormal"]),
+        }
+
+    def _sign(self, unit: Unit) -> str:
+        if unit.cluster_id >= 0:
+            return self._signs[unit.cluster_id]
+        return classify_sentences([unit.text])[0]
+
+
+def _pair_f1(written: set[Unit], wanted: set[Unit]) -> float:
+    return f1(len(written & wanted), len(written), len(wanted))
+
+
+def _clusters(units: set[Unit]) -> set[int]:
+    return {unit.cluster_id for unit in units if unit.cluster_id >= 0}
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    return [value if isinstance(value, str) else "" for value in values]
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else 0.0
