@@ -27,16 +27,16 @@ class Rewards(NamedTuple):
     complete: float
 
 
-def rewards(prediction: Annotation, reference: Annotation, released_case: bool = True) -> Rewards:
+def rewards(prediction: Annotation, reference: Annotation, ignore_case: bool = False) -> Rewards:
     """Scores the annotation of one report against that of another.
 
     Args:
         prediction (`dict`): `{"entities": {"1": {"tokens", "label", "relations"}, ...}}`, where a
             relation is `[label, key of the entity it points to]`.
         reference (`dict`): The same, of the report written by a radiologist.
-        released_case (`bool`, *optional*, defaults to `True`): As radgraph 0.1.18 does, words are
-            compared without case in relations alone. `False` ignores case everywhere, as its
-            repository does since July 2026.
+        ignore_case (`bool`, *optional*, defaults to `False`): radgraph 0.1.18 compares words
+            without case in relations alone. `True` does so everywhere, as its repository does since
+            July 2026.
 
     Returns:
         [`Rewards`]: All 0 when either report has no entities.
@@ -56,12 +56,12 @@ def rewards(prediction: Annotation, reference: Annotation, released_case: bool =
         Rewards(simple=0.6666666666666666, partial=0.6666666666666666, complete=0.6666666666666666)
         ```
     """
-    said = _statements(prediction, released_case)
-    expected = _statements(reference, released_case)
+    said = _statements(prediction, ignore_case)
+    expected = _statements(reference, ignore_case)
     return Rewards(*(_f1(found, truth) for found, truth in zip(said, expected, strict=True)))
 
 
-def _statements(annotation: Annotation, released_case: bool) -> tuple[set[Statement], ...]:
+def _statements(annotation: Annotation, ignore_case: bool) -> tuple[set[Statement], ...]:
     """What a report says at the three levels."""
     simple: set[Statement] = set()
     partial: set[Statement] = set()
@@ -69,7 +69,7 @@ def _statements(annotation: Annotation, released_case: bool) -> tuple[set[Statem
     try:
         entities = annotation["entities"]
         for entity in entities.values():
-            words = entity["tokens"] if released_case else entity["tokens"].lower()
+            words = entity["tokens"].lower() if ignore_case else entity["tokens"]
             plain, relations = (words, entity["label"]), entity["relations"]
             simple.add(plain)
             partial.add((*plain, True) if relations else plain)
@@ -78,9 +78,9 @@ def _statements(annotation: Annotation, released_case: bool) -> tuple[set[Statem
             for label, key in relations:
                 ends = entity["tokens"].lower(), entities[key]["tokens"].lower()
                 complete.add((ends[0], entity["label"], label, ends[1]))
-    except KeyError as error:
+    except (KeyError, TypeError, AttributeError) as error:
         msg = (
-            f"expected an annotation in RadGraph's form, found one without {error}: it needs "
+            f"expected an annotation in RadGraph's form, found {error!r}: it needs "
             "`entities`, each with `tokens`, `label` and `relations` to keys of `entities`"
         )
         raise ValueError(msg) from error
