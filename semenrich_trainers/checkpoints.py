@@ -6,6 +6,7 @@ import os
 import textwrap
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import ModelCard
 from transformers import ProcessorMixin, Trainer
@@ -61,14 +62,9 @@ class IndexCheckpoints(Trainer):
             for name, index in self.indexes.items():
                 index.save_pretrained(Path(folder, name))
 
-    def create_model_card(
-        self,
-        model_name: str | None = None,
-        dataset_name: str | None = None,
-        tags: str | list[str] | None = None,
-    ) -> None:
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Writes README.md into the run's folder: TRL's card data, our text."""
-        super().create_model_card(model_name=model_name, dataset_name=dataset_name, tags=tags)
+        super().create_model_card(*args, **kwargs)
         if not self.is_world_process_zero():
             return
         path = Path(str(self.args.output_dir), "README.md")
@@ -78,11 +74,8 @@ class IndexCheckpoints(Trainer):
         card = ModelCard.from_template(
             data,
             template_path=str(_CARD),
-            model_name=model_name,
-            base_model=data.base_model,
-            dataset_name=dataset_name,
-            hub_model_id=self.hub_model_id or str(self.args.output_dir),
-            pipeline_tag=data.pipeline_tag,
+            model=self.hub_model_id or str(self.args.output_dir),
+            data=data,
             prompt=DEFAULT_PROMPT,
             trainer_name=self._name,
             indexes=self.indexes,

@@ -42,7 +42,7 @@ class ReportConfig:
         default=64,
         metadata={"help": "Reports that are generated and scored at each evaluation; 0 for none."},
     )
-    max_completion_length: int = field(
+    max_completion_length: int | None = field(
         default=512, metadata={"help": "Most tokens of a generated report."}
     )
 
@@ -52,7 +52,7 @@ class ReportConfig:
         if self.bf16 is None:
             has_bf16 = not self.use_cpu and is_torch_bf16_gpu_available()
             self.bf16 = has_bf16 and not self.fp16
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[misc]
 
 
 def run_name(model: str | PreTrainedModel, method: str) -> str:

@@ -13,6 +13,7 @@ from trl.distributed import DistributedBackend
 from trl.models import unwrap_model_for_generation
 
 from semenrich_datasets.corpus import check_column
+from semenrich_trainers.config import ReportConfig
 from semenrich_trainers.generation import generate_completions
 from semenrich_trainers.report_scores import ReportScorer
 from semenrich_trainers.tables import log_table
@@ -51,7 +52,7 @@ class ReportEvaluation(TrainerCallback):
         *,
         findings_column: str = "findings",
         impression_column: str = "impression",
-        max_new_tokens: int = 512,
+        max_new_tokens: int | None = 512,
         prefix: str = "eval",
     ) -> None:
         self.trainer = trainer
@@ -95,7 +96,8 @@ class ReportEvaluation(TrainerCallback):
 
     def generate(self) -> list[str]:
         """Gives the completion of each row, on all processes; each generates its share."""
-        trainer, accelerator = self.trainer, self.trainer.accelerator
+        trainer: Any = self.trainer
+        accelerator = trainer.accelerator
         total, step = len(self.rows), accelerator.num_processes
         # As many for each process, the last row repeated: sharded models generate in lockstep.
         mine = [
@@ -122,16 +124,18 @@ class ReportEvaluation(TrainerCallback):
         return [by_row[row] for row in range(total)]
 
 
-def add_report_evaluations(trainer: Trainer, eval_dataset: Any, scorer: ReportScorer) -> None:
+def add_report_evaluations(
+    trainer: Trainer, config: ReportConfig, eval_dataset: Any, scorer: ReportScorer
+) -> None:
     """Adds a [`ReportEvaluation`] to a trainer for each of its evaluation datasets.
 
     Args:
-        trainer ([`~transformers.Trainer`]): Its `args` are a [`~config.ReportConfig`] with a
-            `max_completion_length`.
+        trainer ([`~transformers.Trainer`]): The trainer.
+        config ([`ReportConfig`]): Which columns, how many reports and how long.
         eval_dataset (`Dataset`, `IterableDataset`, a `dict` of them, or None): As the trainer's.
         scorer ([`ReportScorer`]): By an index.
     """
-    if eval_dataset is None or not trainer.args.eval_reports:
+    if eval_dataset is None or not config.eval_reports:
         return
     datasets = {"eval": eval_dataset}
     if isinstance(eval_dataset, dict):
@@ -141,10 +145,10 @@ def add_report_evaluations(trainer: Trainer, eval_dataset: Any, scorer: ReportSc
             trainer,
             dataset,
             scorer,
-            trainer.args.eval_reports,
-            findings_column=trainer.args.findings_column,
-            impression_column=trainer.args.impression_column,
-            max_new_tokens=trainer.args.max_completion_length,
+            config.eval_reports,
+            findings_column=config.findings_column,
+            impression_column=config.impression_column,
+            max_new_tokens=config.max_completion_length,
             prefix=prefix,
         )
         trainer.add_callback(evaluation)

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    BatchFeature,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -22,13 +21,12 @@ from semenrich_trainers.formatting import parse_report
 from semenrich_trainers.sentence_vectors import SentenceVectors
 from semenrich_trainers.set_distance import Distance, medoid
 
-Processing = PreTrainedTokenizerBase | ProcessorMixin
 Row = Mapping[str, Any]
 
 
 def generate_completions(
-    model: PreTrainedModel,
-    processing_class: Processing,
+    model: Any,
+    processing_class: Any,
     rows: Iterable[Row],
     *,
     batch_size: int = 8,
@@ -50,7 +48,7 @@ def generate_completions(
     Returns:
         `list[str]`: A completion per row, or `num_return_sequences` of each row in turn.
     """
-    tokenizer = getattr(processing_class, "tokenizer", processing_class)
+    tokenizer: Any = getattr(processing_class, "tokenizer", processing_class)
     config = GenerationConfig(
         **{"do_sample": False, "eos_token_id": _stop_tokens(model, tokenizer)}
         | {"pad_token_id": tokenizer.pad_token_id, "suppress_tokens": _image_tokens(model)}
@@ -68,8 +66,8 @@ def generate_completions(
 
 
 def best_of_n(
-    model: PreTrainedModel,
-    processing_class: Processing,
+    model: Any,
+    processing_class: Any,
     rows: Iterable[Row],
     n: int = 8,
     *,
@@ -86,7 +84,7 @@ def best_of_n(
 
     Args:
         model ([`~transformers.PreTrainedModel`]): As of [`generate_completions`].
-        processing_class (`Processing`): The same.
+        processing_class (`PreTrainedTokenizerBase` or `ProcessorMixin`): The same.
         rows (`Iterable[Mapping]`): The same.
         n (`int`, *optional*, defaults to `8`): Candidates for each prompt.
         distance (`str`, *optional*, defaults to `"chamfer"`): "chamfer", "matching" or "energy".
@@ -113,9 +111,7 @@ def _most_typical(candidates: Sequence[str], vectors: SentenceVectors, distance:
     return medoid(vectors([parse_report(text).findings for text in candidates]), distance)
 
 
-def _encode(
-    rows: Sequence[Row], processing_class: Processing, tokenizer: PreTrainedTokenizerBase
-) -> BatchFeature:
+def _encode(rows: Sequence[Row], processing_class: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
     with _padding_on_the_left(tokenizer):
         if isinstance(rows[0]["prompt"], str):
             texts = [row["prompt"] for row in rows]

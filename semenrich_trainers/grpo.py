@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from transformers import PreTrainedModel
 from trl import GRPOConfig, GRPOTrainer
@@ -23,6 +23,11 @@ from semenrich_trainers.formatting import completion_text
 from semenrich_trainers.named_rewards import NAMED_REWARDS, RewardContext, make_rewards
 from semenrich_trainers.report_scores import ReportScorer
 from semenrich_trainers.tables import log_table
+
+_PAPERS = {
+    **SEMENRICH_PAPER,
+    "citation": f"{SEMENRICH_PAPER['citation']}\n\n{GRPOTrainer._paper['citation']}",
+}
 
 
 @dataclass
@@ -71,12 +76,9 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         ```
     """
 
-    _tag_names: ClassVar = ["trl", "grpo", "semenrich"]
+    _tag_names = ["trl", "grpo", "semenrich"]  # noqa: RUF012 - as TRL declares it
     _name = "SemEnrich GRPO"
-    _paper: ClassVar = {
-        **SEMENRICH_PAPER,
-        "citation": f"{SEMENRICH_PAPER['citation']}\n\n{GRPOTrainer._paper['citation']}",
-    }
+    _paper = _PAPERS
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         **kwargs: Any,
     ) -> None:
         args = args or SemEnrichGRPOConfig(run_name(model, "GRPO"))
+        self.findings_column = args.findings_column
         self.indexes = open_indexes(index, impression_index)
         context = RewardContext(
             self.indexes[FINDINGS_INDEX],
@@ -107,23 +110,24 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
             **kwargs,
         )
         self._scorer = ReportScorer(*self.indexes.values())
-        add_report_evaluations(self, eval_dataset, self._scorer)
+        add_report_evaluations(self, args, eval_dataset, self._scorer)
 
     def card_rewards(self) -> dict[str, float]:
         """Gives the rewards and their weights, for the card."""
         return dict(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True))
 
     def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any) -> Any:
-        column = self.args.findings_column
+        column = self.findings_column
         self._log_completion_extra(column, [row[column] for row in inputs])
         return super()._calculate_rewards(inputs, *args)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Logs, and after a training step the most missed clusters beside the completions."""
         super().log(logs, start_time)
-        if not (self.model.training and self.log_completions and self.accelerator.is_main_process):
+        model, table = self.model, dict[str, Any](self._logs)
+        is_training = model is not None and model.training
+        if not (is_training and self.log_completions and self.accelerator.is_main_process):
             return
-        written = [completion_text(completion) for completion in self._logs["completion"]]
-        references = list(self._logs["extra"][self.args.findings_column])
-        missed = self._scorer.most_missed(written, references)
+        written = [completion_text(completion) for completion in table["completion"]]
+        missed = self._scorer.most_missed(written, list(table["extra"][self.findings_column]))
         log_table(self.args, "missed_clusters", missed, self.state.global_step)

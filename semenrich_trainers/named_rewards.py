@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from trl.trainer.grpo_trainer import RewardFunc
 
@@ -43,7 +44,7 @@ class RewardContext:
             "impression_column": self.impression_column,
         }
 
-    def cluster(self, weights: str | None = None) -> RewardFunc:
+    def cluster(self, weights: Literal["rarity", "abnormal"] | None = None) -> RewardFunc:
         """Makes a cluster reward."""
         return ClusterReward(self.index, self.impression_index, weights=weights, **self.columns)
 

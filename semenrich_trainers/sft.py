@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from transformers import PreTrainedModel
 from trl import SFTConfig, SFTTrainer
@@ -59,9 +59,9 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
         ```
     """
 
-    _tag_names: ClassVar = ["trl", "sft", "semenrich"]
+    _tag_names = ["trl", "sft", "semenrich"]  # noqa: RUF012 - as TRL declares it
     _name = "SemEnrich SFT"
-    _paper: ClassVar = SEMENRICH_PAPER
+    _paper = SEMENRICH_PAPER
 
     def __init__(
         self,
@@ -74,13 +74,14 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
         eval_dataset: Any = None,
         **kwargs: Any,
     ) -> None:
+        args = args or SemEnrichSFTConfig(run_name(model, "SFT"))
         self.indexes = open_indexes(index, impression_index)
         super().__init__(
             model,
-            args or SemEnrichSFTConfig(run_name(model, "SFT")),
+            args,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
             **kwargs,
         )
         # The dataset as given: for text-only models the trainer's own one is tokens alone.
-        add_report_evaluations(self, eval_dataset, ReportScorer(*self.indexes.values()))
+        add_report_evaluations(self, args, eval_dataset, ReportScorer(*self.indexes.values()))
