@@ -32,6 +32,7 @@ class Reading:
             position ("otherwise", "portable view").
         identifying (`bool`): whether it holds what can recognize a patient: digits, dates, names,
             de-identification blanks, sides, devices.
+        sides (`frozenset[str]`): of "left" and "right", those that its words name.
         logic (`Logic`): its content, compiled for comparison with others.
         left_open (`int`): denials, as in [`Logic`], on which it touches without making them:
             "stable heart" names the heart and calls it neither normal nor abnormal, "no large
@@ -46,6 +47,7 @@ class Reading:
     mentions_prior: bool
     leans: bool
     identifying: bool
+    sides: frozenset[str]
     logic: Logic
     left_open: int
 
@@ -86,6 +88,7 @@ def _read(text: str, lexicon: Lexicon) -> Reading:
         mentions_prior=mentions_prior,
         leans=bool(roles & {"leaning", "exception", "asked"}),
         identifying=_is_identifying(tags, grammar.flags, lexicon),
+        sides=frozenset({"left", "right"} & roles),
         logic=logic_of(assertions, lexicon),
         left_open=_left_open(assertions, tags, lexicon, settled=understood and not mentions_prior),
     )

@@ -61,6 +61,6 @@ class SentenceUnits:
 
 
 def sides_of(sentence: str) -> frozenset[str]:
-    """Gives the sides ("left", "right") that the abnormal findings of a sentence are on."""
-    assertions = read_sentence(sentence).assertions
-    return frozenset(item.side for item in assertions if item.side and item.is_abnormal)
+    """Gives the sides ("left", "right") that a sentence with an abnormal finding names."""
+    reading = read_sentence(sentence)
+    return reading.sides if reading.sign == "abnormal" else frozenset()
