@@ -121,7 +121,7 @@ def _lines(content: bytes) -> tuple[str, ...]:
 def _encoder(weights: dict[str, Tensor], name: str) -> Any:
     from transformers import AutoConfig, AutoModel
 
-    encoder = AutoModel.from_config(AutoConfig.from_pretrained(name))  # type: ignore[no-untyped-call]
+    encoder = AutoModel.from_config(AutoConfig.from_pretrained(name))
     own = {k.removeprefix(_ENCODER): v for k, v in weights.items() if k.startswith(_ENCODER)}
     # A constant that older versions of transformers saved among the weights.
     own.pop("embeddings.position_ids", None)

@@ -4,7 +4,6 @@
 tests/data/radgraph_recorded.json.
 """
 
-import itertools
 import json
 import sys
 import tempfile
@@ -16,15 +15,9 @@ from transformers import PreTrainedTokenizerBase
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
-from tiny_chexbert import EDGE_REPORTS, SAMPLE_REPORTS  # noqa: E402
-from tiny_radgraph import LONG_REPORT, write_archive  # noqa: E402
+from tiny_radgraph import RECORDED_MODELS, RECORDED_TEXTS, thin_out, write_archive  # noqa: E402
 
 RECORDED = TESTS / "data" / "radgraph_recorded.json"
-# Each way of cutting reports and each encoder; segments of 48 pieces fold even short reports.
-MODELS = {"radgraph": 48, "radgraph-xl": 512, "modern-radgraph-xl": 48}
-# The package dies on reports without a word, and takes gigabytes for thousands of words.
-EDGE_TEXTS = [text for text in EDGE_REPORTS if text.split() and len(text) < 1000]
-TEXTS = [*SAMPLE_REPORTS, *EDGE_TEXTS, LONG_REPORT]
 
 
 def load_radgraph(folder: Path, device: int = -1) -> Any:
@@ -74,14 +67,14 @@ def score(
 
 
 def main() -> None:
-    """Records annotations of each model, and the rewards of neighboring texts."""
+    """Records annotations of each model, and the rewards of parts of them."""
     recorded = {}
-    for model_type, max_length in MODELS.items():
+    for model_type, max_length in RECORDED_MODELS.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / model_type
             write_archive(folder, model_type, max_length=max_length)
-            found = annotate(load_radgraph(folder), TEXTS)
-        pairs = list(itertools.pairwise(found))
+            found = annotate(load_radgraph(folder), RECORDED_TEXTS)
+        pairs = [(thin_out(annotation), annotation) for annotation in found]
         recorded[model_type] = {"annotations": found, "rewards": rewards(pairs)}
     RECORDED.write_text(json.dumps(recorded) + "\n")
 
