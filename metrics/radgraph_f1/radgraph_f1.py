@@ -133,8 +133,10 @@ class RadgraphF1(evaluate.Metric):
             (annotations[p], annotations[r]) for p, r in zip(predictions, references, strict=True)
         ]
         scores = [rewards(*pair, self.ignore_case) for pair in pairs]
-        means = zip(Rewards._fields, np.mean(scores, axis=0).tolist(), strict=True)
-        results: dict[str, Any] = {f"radgraph_{name}": value for name, value in means}
+        results: dict[str, Any] = {
+            f"radgraph_{level}": np.mean(column).item()
+            for level, column in zip(Rewards._fields, zip(*scores, strict=True), strict=True)
+        }
         results["radgraph_model_type"] = self.model_type
         results["radgraph_ignore_case"] = self.ignore_case
         if self.per_report:
