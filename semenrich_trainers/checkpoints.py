@@ -85,9 +85,9 @@ class IndexCheckpoints(Trainer):
         )
         card.save(path)
 
-    def card_rewards(self) -> dict[str, float]:
+    def card_rewards(self) -> list[tuple[str, float]]:
         """Gives the rewards and their weights, for the card."""
-        return {}
+        return []
 
 
 def open_indexes(

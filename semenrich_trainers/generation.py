@@ -116,13 +116,15 @@ def _encode(rows: Sequence[Row], processing_class: Any, tokenizer: PreTrainedTok
         if isinstance(rows[0]["prompt"], str):
             texts = [row["prompt"] for row in rows]
             return processing_class(text=texts, padding=True, return_tensors="pt")
+        is_multimodal = isinstance(processing_class, ProcessorMixin)
+        padding: dict[str, Any] = {"padding": True}
         return processing_class.apply_chat_template(
-            [_messages(row, isinstance(processing_class, ProcessorMixin)) for row in rows],
+            [_messages(row, is_multimodal) for row in rows],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
-            padding=True,
             return_tensors="pt",
+            **({"processor_kwargs": padding} if is_multimodal else padding),
         )
 
 

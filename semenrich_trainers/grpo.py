@@ -112,9 +112,9 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         self._scorer = ReportScorer(*self.indexes.values())
         add_report_evaluations(self, args, eval_dataset, self._scorer)
 
-    def card_rewards(self) -> dict[str, float]:
+    def card_rewards(self) -> list[tuple[str, float]]:
         """Gives the rewards and their weights, for the card."""
-        return dict(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True))
+        return list(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True))
 
     def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any) -> Any:
         column = self.findings_column

@@ -45,8 +45,11 @@ class RewardContext:
         }
 
     def cluster(self, weights: Literal["rarity", "abnormal"] | None = None) -> RewardFunc:
-        """Makes a cluster reward."""
-        return ClusterReward(self.index, self.impression_index, weights=weights, **self.columns)
+        """Makes a cluster reward, named by its weights: TRL logs those of one name as one."""
+        reward = ClusterReward(self.index, self.impression_index, weights=weights, **self.columns)
+        if weights is not None:
+            reward.__name__ = f"{weights}_cluster_reward"
+        return reward
 
     def set_distance(self, distance: Distance) -> RewardFunc:
         """Makes a set-distance reward with the encoder of the index."""
