@@ -1,0 +1,128 @@
+"""Fits an index on the reports of a dataset and enriches every split with it.
+
+    python examples/enrich_dataset.py --output runs/enriched                      # the phantom
+    python examples/enrich_dataset.py --dataset me/my-reports --output runs/enriched \
+        --push_to_hub me/my-reports-enriched --push_index_to_hub me/my-index
+
+Writes OUTPUT/index, and OUTPUT/data with a Parquet file per split, for `--index` and `--dataset` of
+the training scripts. The index is fitted on the split "train" alone, so that nothing of a held-out
+report is learned; a dataset of one split is divided into "train" and "test" first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trl import TrlParser
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from semenrich_datasets import FindingsIndex, SemEnricher
+
+FILES = {".csv", ".json", ".jsonl", ".parquet"}
+
+
+@dataclass
+class EnrichArguments:
+    """Which reports to enrich, how, and where they go."""
+
+    output: str = field(metadata={"help": "Folder for the index and the enriched dataset."})
+    dataset: str = field(
+        default="phantom",
+        metadata={
+            "help": "A Hub id, a folder of files, a CSV, JSONL or Parquet file, or 'phantom'."
+        },
+    )
+    text_column: str = field(default="findings", metadata={"help": "Column of the findings."})
+    context_columns: list[str] = field(
+        default_factory=lambda: ["impression"],
+        metadata={"help": "Columns of the same study that an addition must not contradict."},
+    )
+    index: str | None = field(
+        default=None, metadata={"help": "Folder or Hub id of an index; fitted when not given."}
+    )
+    preset: str = field(default="safe", metadata={"help": "safe, paper or random."})
+    test_size: float = field(
+        default=0.1, metadata={"help": "Share held out of a dataset that has one split."}
+    )
+    seed: int = field(default=0, metadata={"help": "Of what is held out, and of the draws."})
+    num_proc: int | None = field(default=None, metadata={"help": "Worker processes."})
+    push_to_hub: str | None = field(
+        default=None, metadata={"help": "Hub id of a dataset to push the enriched reports to."}
+    )
+    push_index_to_hub: str | None = field(
+        default=None, metadata={"help": "Hub id of a model repository to push the index to."}
+    )
+    private: bool = field(
+        default=True, metadata={"help": "Whether new repositories on the Hub are private."}
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> DatasetDict:
+    """Fits, enriches, saves and pushes."""
+    parser = TrlParser(EnrichArguments)
+    (args,) = parser.parse_args_and_config(None if argv is None else list(argv))
+    # Not before the arguments are read, so that --help is quick.
+    from semenrich_datasets import FindingsIndex, SemEnricher
+    from semenrich_datasets.audit import summarize
+
+    reports = load_splits(args)
+    if args.index is None:
+        build_preset = "safe" if args.preset == "safe" else "paper"
+        index = FindingsIndex.build(reports["train"], args.text_column, preset=build_preset)
+    else:
+        index = FindingsIndex.from_pretrained(args.index)
+    enricher = SemEnricher(
+        index, args.text_column, args.context_columns, preset=args.preset, seed=args.seed
+    )
+    enriched = reports.map(enricher, batched=True, num_proc=args.num_proc)
+    index.save_pretrained(Path(args.output, "index"))
+    folder = Path(args.output, "data")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, split in enriched.items():
+        split.to_parquet(folder / f"{name}.parquet")
+        print(f"{name}: {summarize(split, enricher)}")
+    push(args, index, enriched, enricher)
+    return enriched
+
+
+def load_splits(args: EnrichArguments) -> DatasetDict:
+    """Gives the dataset with its splits, "train" among them."""
+    from datasets import DatasetDict, load_dataset
+
+    from semenrich_datasets.report_files import load_reports
+
+    if args.dataset == "phantom" or Path(args.dataset).suffix in FILES:
+        splits = DatasetDict(train=load_reports(args.dataset))
+    else:
+        splits = load_dataset(args.dataset)
+    if "train" not in splits:
+        raise ValueError(f"expected a split 'train', found {', '.join(splits)}")
+    if len(splits) > 1:
+        return splits
+    return splits["train"].train_test_split(test_size=args.test_size, seed=args.seed)
+
+
+def push(
+    args: EnrichArguments, index: FindingsIndex, enriched: DatasetDict, enricher: SemEnricher
+) -> None:
+    """Pushes what is to be pushed."""
+    from huggingface_hub import DatasetCard
+
+    from semenrich_datasets.audit import dataset_card
+
+    if args.push_index_to_hub is not None:
+        print(index.push_to_hub(args.push_index_to_hub, private=args.private))
+    if args.push_to_hub is not None:
+        print(enriched.push_to_hub(args.push_to_hub, private=args.private).commit_url)
+        card = DatasetCard.load(args.push_to_hub)  # its front matter lists the files
+        card.text = dataset_card(enriched["train"], enricher)
+        card.push_to_hub(args.push_to_hub)
+
+
+if __name__ == "__main__":
+    main()

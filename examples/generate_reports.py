@@ -1,0 +1,151 @@
+"""Writes a report for each study of a dataset with a trained model.
+
+    python examples/generate_reports.py --model runs/sft_phantom --prompt "Report this chest X-ray."
+    accelerate launch examples/generate_reports.py --model me/my-model --dataset me/my-reports \
+        --best_of 8 --output reports.parquet
+
+Keeps the text columns of the dataset and adds `generated_findings`, `generated_impression`,
+`well_formed` and `completion`. To score them:
+
+    python examples/evaluate_reports.py reports.jsonl --references findings \
+        --systems generated_findings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trl import TrlParser
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+FILES = {".csv", ".json", ".jsonl", ".parquet"}
+
+
+@dataclass
+class GenerateArguments:
+    """Which model writes about which studies, and how."""
+
+    model: str = field(metadata={"help": "Folder or Hub id of a model or of its LoRA adapter."})
+    dataset: str = field(
+        default="phantom",
+        metadata={"help": "A Hub id, a folder, a JSONL or Parquet file, or 'phantom'."},
+    )
+    split: str = field(default="test", metadata={"help": "Split of a Hub id or a folder."})
+    prompt: str | None = field(
+        default=None, metadata={"help": "Text of the user's message: the one of the training."}
+    )
+    reports: int | None = field(default=None, metadata={"help": "How many studies; all of them."})
+    best_of: int = field(
+        default=1,
+        metadata={"help": "Candidates per study, of which the most typical is taken; 1: greedy."},
+    )
+    distance: str = field(
+        default="chamfer",
+        metadata={"help": "Set distance between candidates: chamfer, matching or energy."},
+    )
+    temperature: float = field(default=1.0, metadata={"help": "Of the candidates."})
+    max_new_tokens: int = field(default=512, metadata={"help": "Most tokens of a report."})
+    batch_size: int = field(default=8, metadata={"help": "Studies at a time."})
+    seed: int = field(default=0, metadata={"help": "Of the candidates."})
+    output: str = field(
+        default="reports.jsonl", metadata={"help": "A CSV, JSONL or Parquet file, or a folder."}
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> Dataset:
+    """Generates and saves; on several processes each writes about its share."""
+    parser = TrlParser(GenerateArguments)
+    (args,) = parser.parse_args_and_config(None if argv is None else list(argv))
+    # Not before the arguments are read, so that --help is quick.
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+    from transformers import set_seed
+
+    from semenrich_datasets.report_files import check_target, save_reports
+
+    check_target(args.output)
+    state = PartialState()
+    set_seed(args.seed + state.process_index)
+    studies = load_studies(args)
+    share = studies.shard(state.num_processes, state.process_index, contiguous=True)
+    completions = gather_object(generate(share, args, state.device) if len(share) else [])
+    reports = add_reports(studies, completions)
+    if state.is_main_process:
+        save_reports(reports, args.output)
+        print(f"{len(reports)} reports -> {args.output}")
+    if state.num_processes > 1:
+        state.destroy_process_group()
+    return reports
+
+
+def load_studies(args: GenerateArguments) -> Dataset:
+    """Gives the studies to write about; those of the phantom are in no training set."""
+    from datasets import load_dataset
+
+    from semenrich_datasets.phantom import load_phantom
+    from semenrich_datasets.report_files import load_reports
+
+    if args.dataset == "phantom":
+        return load_phantom(args.reports or 200, seed=1)
+    if Path(args.dataset).suffix in FILES:
+        studies = load_reports(args.dataset)
+    else:
+        studies = load_dataset(args.dataset, split=args.split)
+    return studies.select(range(min(args.reports or len(studies), len(studies))))
+
+
+def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str]:
+    """Gives a completion per study."""
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+        AutoProcessor,
+        ProcessorMixin,
+    )
+
+    from semenrich_trainers import best_of_n, generate_completions
+    from semenrich_trainers.formatting import DEFAULT_PROMPT
+
+    processor = AutoProcessor.from_pretrained(args.model)
+    is_multimodal = isinstance(processor, ProcessorMixin)
+    architecture = AutoModelForImageTextToText if is_multimodal else AutoModelForCausalLM
+    model = architecture.from_pretrained(args.model, dtype="auto").to(device).eval()
+    prompt = [{"role": "user", "content": args.prompt or DEFAULT_PROMPT}]
+    rows = ({**study, "prompt": prompt} for study in studies)
+    settings: dict[str, Any] = {
+        "batch_size": args.batch_size,
+        "max_new_tokens": args.max_new_tokens,
+    }
+    if args.best_of == 1:
+        return generate_completions(model, processor, rows, **settings)
+    settings |= {"distance": args.distance, "temperature": args.temperature}
+    return best_of_n(model, processor, rows, args.best_of, **settings)
+
+
+def add_reports(studies: Dataset, completions: Sequence[str]) -> Dataset:
+    """Gives the text columns of the studies with the generated reports beside them."""
+    from datasets import Value
+
+    from semenrich_trainers import parse_report
+
+    texts = [name for name, kind in studies.features.items() if isinstance(kind, Value)]
+    parsed = [parse_report(text) for text in completions]
+    columns: dict[str, list[Any]] = {
+        "generated_findings": [report.findings for report in parsed],
+        "generated_impression": [report.impression for report in parsed],
+        "well_formed": [report.well_formed for report in parsed],
+        "completion": list(completions),
+    }
+    reports = studies.select_columns(texts)
+    for name, values in columns.items():
+        reports = reports.add_column(name, values)
+    return reports
+
+
+if __name__ == "__main__":
+    main()

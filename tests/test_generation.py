@@ -1,0 +1,83 @@
+"""Completions: the same alone and in a batch; the best of several is the most typical."""
+
+import pytest
+from fakes import FakeEncoder
+from trainer_fakes import make_dataset, make_model
+
+from semenrich_trainers import best_of_n, generate_completions, generation
+
+
+def ask(*texts):
+    return [{"prompt": [{"role": "user", "content": text}]} for text in texts]
+
+
+@pytest.mark.parametrize("images", [False, True], ids=["text", "vision"])
+def test_a_batch_of_unequal_prompts_gives_what_each_gives_alone(images):
+    model, processing = make_model(images)
+    rows = ask("Report.", "Report this chest X-ray, at some length.", "Now.")
+    if images:
+        pictures = make_dataset(3, images=True)["image"]
+        rows = [{**row, "image": image} for row, image in zip(rows, pictures, strict=True)]
+    settings = {"max_new_tokens": 8}
+    side = getattr(processing, "tokenizer", processing).padding_side
+    together = generate_completions(model, processing, rows, batch_size=3, **settings)
+    alone = generate_completions(model, processing, rows, batch_size=1, **settings)
+    assert together == alone
+    assert len(set(alone)) > 1
+    assert getattr(processing, "tokenizer", processing).padding_side == side
+
+
+def test_plain_text_prompts_and_none_at_all():
+    model, tokenizer = make_model()
+    written = generate_completions(model, tokenizer, [{"prompt": "Report"}], max_new_tokens=4)
+    assert len(written) == 1
+    assert generate_completions(model, tokenizer, []) == []
+
+
+def test_an_image_token_is_never_written(monkeypatch):
+    model, processor = make_model(images=True)
+    image_token = model.config.image_token_id
+    written = []
+
+    def prefer_images(module, inputs, output):
+        output.logits[..., image_token] = 1e4
+        return output
+
+    def record(generate=model.generate, **inputs):
+        written.append(generate(**inputs)[:, inputs["input_ids"].shape[1] :])
+        return generate(**inputs)
+
+    model.register_forward_hook(prefer_images)
+    monkeypatch.setattr(model, "generate", record)
+    generate_completions(model, processor, [make_dataset(1, images=True)[0]], max_new_tokens=3)
+    assert written[0].shape == (1, 3)
+    assert image_token not in written[0]
+
+
+def test_the_best_is_what_most_candidates_say(monkeypatch):
+    candidates = [
+        "Heart enlarged.",
+        "No pneumothorax. Lungs clear.",
+        "Lungs clear. No pneumothorax.",
+        "Lungs clear.",
+    ]
+    written = [f"<think> {text} </think><answer> Normal. </answer>" for text in candidates]
+    calls = []
+
+    def generate(model, processing_class, rows, **settings):
+        calls.append(settings)
+        return written * len(list(rows))
+
+    monkeypatch.setattr(generation, "generate_completions", generate)
+    chosen = best_of_n(None, None, ask("a", "b"), 4, encoder=FakeEncoder(), temperature=0.7)
+    assert chosen == [written[1]] * 2
+    expected = {"do_sample": True, "num_return_sequences": 4, "temperature": 0.7, "batch_size": 8}
+    assert calls == [expected]
+
+
+def test_best_of_n_samples_from_a_model():
+    model, tokenizer = make_model()
+    settings = {"encoder": FakeEncoder(), "max_new_tokens": 4}
+    assert len(best_of_n(model, tokenizer, ask("a", "b"), 3, **settings)) == 2
+    with pytest.raises(ValueError, match="at least 1, found 0"):
+        best_of_n(model, tokenizer, ask("a"), 0)
