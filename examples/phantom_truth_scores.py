@@ -1,0 +1,105 @@
+"""How true generated reports are, where the truth is known: on the phantom."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from semenrich_datasets import FindingsIndex
+from semenrich_datasets.phantom import Statement, is_true, statements
+from semenrich_trainers.formatting import parse_report
+from semenrich_trainers.report_scores import ReportScorer, ReportScores
+
+Truth = Sequence[Mapping[str, str]]
+
+_SENTENCE_END = re.compile(r"(?<=\.)\s+")
+_NUMBER = re.compile(r"^\d+\.$")
+
+
+def truth_scores(completions: Sequence[str], truths: Sequence[Truth]) -> dict[str, float]:
+    """Gives how much of what reports state is true, and how much of the truth they state.
+
+    Statements are those of the findings and the impression together, each once a report; sentences
+    that the phantom's grammar does not know state nothing. A statement may leave severity or side
+    open; a wrong one makes it false, and then it does not count as having found the finding.
+
+    Two figures, both micro averages over all reports and both 0 for a report that says everything
+    is normal, as well as for a copy of the commonest report, for such reports find nothing:
+
+    - `truth_f1`: of precision = true share of all statements, normal and abnormal, and recall =
+      share of the studies' abnormal findings that are stated.
+    - `abnormal_f1`: the same recall, precision over abnormal statements alone. The harder one.
+
+    Args:
+        completions (`Sequence[str]`): What a model wrote, tags and all.
+        truths (`Sequence`): Column `truth` of [`~phantom.load_phantom`].
+
+    Returns:
+        `dict[str, float]`: `truth_f1`, `truth_precision`, `truth_recall`, `abnormal_f1` and
+        `abnormal_precision`, 0 to 1.
+    """
+    stated = true = abnormal = abnormal_true = present = found = 0
+    for completion, truth in zip(completions, truths, strict=True):
+        claims = [one for one in _claims(completion) if one.sign != "neutral"]
+        findings = [Statement(**one) for one in truth if one["name"] != "prior"]
+        right = [one for one in claims if is_true(one, truth)]
+        stated, true = stated + len(claims), true + len(right)
+        abnormal += sum(one.sign == "abnormal" for one in claims)
+        abnormal_true += sum(one.sign == "abnormal" for one in right)
+        present += len(findings)
+        found += sum(any(_says(one, finding) for one in right) for finding in findings)
+    precision, recall = true / max(stated, 1), found / max(present, 1)
+    abnormal_precision = abnormal_true / max(abnormal, 1)
+    return {
+        "truth_f1": _f1(precision, recall),
+        "truth_precision": precision,
+        "truth_recall": recall,
+        "abnormal_f1": _f1(abnormal_precision, recall),
+        "abnormal_precision": abnormal_precision,
+    }
+
+
+class TruthScorer(ReportScorer):
+    """Adds [`truth_scores`] to the metrics of an evaluation.
+
+    Args:
+        truths (`Sequence`): Of the evaluation set, from its first row.
+        index ([`FindingsIndex`]): Of findings.
+        impression_index ([`FindingsIndex`], *optional*): Of impressions; by default `index`.
+    """
+
+    def __init__(
+        self,
+        truths: Sequence[Truth],
+        index: FindingsIndex,
+        impression_index: FindingsIndex | None = None,
+    ) -> None:
+        super().__init__(index, impression_index)
+        self._truths = truths
+
+    def __call__(
+        self, completions: Sequence[str], findings: Sequence[Any], impressions: Sequence[Any]
+    ) -> ReportScores:
+        """Scores completions, which are those of the first rows."""
+        scores = super().__call__(completions, findings, impressions)
+        truth = truth_scores(completions, self._truths[: len(completions)])
+        return replace(scores, metrics={**scores.metrics, **truth})
+
+
+def _claims(completion: str) -> list[Statement]:
+    report = parse_report(completion)
+    sentences = _SENTENCE_END.split(f"{report.findings} {report.impression}")
+    read = [statements(one) for one in sentences if not _NUMBER.match(one)]
+    return list(dict.fromkeys(claim for claims in read for claim in claims or ()))
+
+
+def _says(claim: Statement, finding: Statement) -> bool:
+    return (
+        claim.name == finding.name
+        and claim.value in ("", finding.value)
+        and claim.site in ("", finding.site)
+    )
+
+
+def _f1(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision and recall else 0.0

@@ -1,0 +1,54 @@
+"""Trains a vision-language model by GRPO with rewards from the clusters of sentences.
+
+    python examples/train_grpo.py                                        # phantom, small model, CPU
+    accelerate launch examples/train_grpo.py --config examples/recipes/grpo_qwen3_vl.yaml \
+        --dataset me/my-reports-enriched --index me/my-index
+
+Each field of `TaskArguments` (report_task.py), `SemEnrichGRPOConfig` and TRL's `ModelConfig` is an
+argument, and a line of the YAML file named by `--config`; see `--help`. A run that was cut off
+goes on from its last checkpoint.
+"""
+
+from collections.abc import Sequence
+
+from report_task import (
+    add_truth_evaluation,
+    format_reports,
+    load_reports,
+    open_index,
+    open_model,
+    parse_arguments,
+)
+from trl import get_peft_config
+
+from semenrich_trainers import SemEnrichGRPOConfig, SemEnrichGRPOTrainer, last_checkpoint
+
+
+def main(argv: Sequence[str] | None = None) -> SemEnrichGRPOTrainer:
+    """Trains, evaluates and saves."""
+    task, args, model_config = parse_arguments(SemEnrichGRPOConfig, "grpo_phantom.yaml", argv)
+    reports, held_out = load_reports(task)
+    index = open_index(task, reports)
+    train = format_reports(reports, task, args, index)
+    test = format_reports(held_out, task, args, index)
+    model, processor = open_model(task, model_config, args, train)
+    trainer = SemEnrichGRPOTrainer(
+        model,
+        args=args,
+        index=index,
+        train_dataset=train,
+        eval_dataset=test,
+        processing_class=processor,
+        peft_config=get_peft_config(model_config),
+    )
+    add_truth_evaluation(trainer, test)
+    trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
+    trainer.save_model()
+    trainer.save_state()
+    if args.push_to_hub:
+        trainer.push_to_hub()
+    return trainer
+
+
+if __name__ == "__main__":
+    main()

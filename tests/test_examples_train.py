@@ -1,0 +1,79 @@
+"""The training scripts run on the phantom with the tiny model, two steps each."""
+
+import json
+from pathlib import Path
+
+import pytest
+import train_grpo
+import train_sft
+from phantom_truth_scores import truth_scores
+from report_task import RECIPES, parse_arguments
+
+from semenrich_datasets import FindingsIndex
+from semenrich_datasets.phantom import load_phantom
+from semenrich_trainers import ReportFormatter, SemEnrichGRPOConfig, SemEnrichSFTConfig
+from semenrich_trainers.formatting import completion_text
+
+SMALL = (
+    "--studies 60 --held_out 4 --max_steps 2 --eval_steps 2 --save_steps 2 --eval_reports 4 "
+    "--max_completion_length 8 --per_device_train_batch_size 4 --logging_steps 1"
+).split()
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("index")
+    reports = load_phantom(60, images=False)
+    FindingsIndex.build(reports, show_progress=False).save_pretrained(
+        folder
+    )
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def sft(index: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sft")
+    arguments = ["--model_size", "tiny", "--index", index, "--output_dir", str(folder)]
+    train_sft.main([*SMALL, *arguments])
+    return folder
+
+
+def logged(folder: Path) -> set[str]:
+    history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+    return {name for entry in history for name in entry}
+
+
+def test_sft_trains_evaluates_and_saves(sft: Path) -> None:
+    assert {"loss", "eval_truth_f1", "eval_cluster_f1"} < logged(sft)
+    assert (sft / "findings_index").is_dir()
+
+
+def test_grpo_goes_on_from_sft(sft: Path, index: str, tmp_path: Path) -> None:
+    arguments = ["--model_name_or_path", str(sft), "--index", index, "--num_generations", "2"]
+    train_grpo.main([*SMALL, *arguments, "--output_dir", str(tmp_path)])
+    assert {"reward", "eval_truth_f1", "eval_cluster_f1"} < logged(tmp_path)
+    assert (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("recipe", sorted(path.name for path in RECIPES.glob("*.yaml")))
+def test_recipes_are_read(recipe: str, tmp_path: Path) -> None:
+    config = SemEnrichSFTConfig if recipe.startswith("sft") else SemEnrichGRPOConfig
+    argv = ["--config", str(RECIPES / recipe), "--output_dir", str(tmp_path), "--use_cpu"]
+    _, args, model = parse_arguments(config, "", [*argv, "--bf16", "false", "--seed", "7"])
+    assert args.seed == 7
+    assert "qwen" not in recipe or model.model_name_or_path.startswith("Qwen/")
+
+
+def test_truth_scores() -> None:
+    studies = load_phantom(200, seed=5, images=False)
+    own = studies.map(ReportFormatter("complete_findings"), batched=True)["completion"]
+    right = truth_scores([completion_text(one) for one in own], studies["truth"])
+    assert min(right.values()) > 0.98
+    normal = "<think> No pleural effusion. </think><answer> Normal chest. </answer>"
+    everything_normal = truth_scores([normal] * 200, studies["truth"])
+    assert everything_normal["truth_f1"] == everything_normal["abnormal_f1"] == 0.0
+    left = [{"name": "effusion", "value": "small", "site": "left"}]
+    flipped = truth_scores(["<think> Small right pleural effusion. </think>"], [left])
+    assert flipped["truth_precision"] == flipped["truth_recall"] == 0.0
+    found = truth_scores(["<think> Small left pleural effusion. </think>"], [left])
+    assert found["truth_f1"] == found["abnormal_f1"] == 1.0
