@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> DatasetDict:
     folder.mkdir(parents=True, exist_ok=True)
     for name, split in enriched.items():
         split.to_parquet(folder / f"{name}.parquet")
-        print(f"{name}: {summarize(split, enricher)}")
+        print(f"[{name}]\n{summarize(split, enricher)}")
     push(args, index, enriched, enricher)
     return enriched
 

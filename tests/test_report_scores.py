@@ -38,11 +38,9 @@ def test_counted_by_hand(scorer):
     assert metrics["impression_cluster_f1"] == pytest.approx(1 / 2)
     assert metrics["format_rate"] == pytest.approx(2 / 3)
     assert scores.reports["cluster_f1"].isna().tolist() == [False, False, True]
-    assert (
-        scores.missed.to_dict("records")
-        == [{"sentence": "Heart size normal.", "sign": "normal", "missed": 1, "held": 1}]
-        or scores.missed["sentence"].str.contains("eart").all()
-    )
+    assert len(scores.missed) == 1
+    assert "eart" in scores.missed["sentence"][0]
+    assert scores.missed[["sign", "missed", "held"]].to_numpy().tolist() == [["normal", 1, 1]]
 
 
 def test_the_most_often_missed_come_first(scorer):
