@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trl import TrlParser
 
@@ -64,7 +64,7 @@ class EnrichArguments:
 
 def main(argv: Sequence[str] | None = None) -> DatasetDict:
     """Fits, enriches, saves and pushes."""
-    parser = TrlParser(EnrichArguments)
+    parser = TrlParser([EnrichArguments])
     (args,) = parser.parse_args_and_config(None if argv is None else list(argv))
     # Not before the arguments are read, so that --help is quick.
     from semenrich_datasets import FindingsIndex, SemEnricher
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> DatasetDict:
 
     reports = load_splits(args)
     if args.index is None:
-        build_preset = "safe" if args.preset == "safe" else "paper"
+        build_preset: Literal["safe", "paper"] = "safe" if args.preset == "safe" else "paper"
         index = FindingsIndex.build(reports["train"], args.text_column, preset=build_preset)
     else:
         index = FindingsIndex.from_pretrained(args.index)
