@@ -1,0 +1,198 @@
+"""Finding F1: do two reports say the same, whatever their wording?"""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any
+
+import datasets
+import evaluate
+
+from .finding_claims import Content, FindingsIndex, read_assertions, read_clusters
+from .finding_counts import Tally, averages, bootstrap_intervals, report_values, tally
+
+Reader = Callable[[list[str]], list[Content]]
+Pairs = list[tuple[Content, Content]]
+
+# The signs that are averaged over, by how the figures' names end: what is neutral never counts.
+GROUPS = {"": ("normal", "abnormal"), "_normal": ("normal",), "_abnormal": ("abnormal",)}
+
+_CITATION = """\
+@article{gulluk2026semenrich,
+  title = {{SemEnrich}: Self-Supervised Semantic Enrichment for Medical Vision-Language Models},
+  author = {Gulluk and Gevaert},
+  journal = {arXiv preprint arXiv:2604.09887},
+  year = {2026}
+}
+"""
+
+_DESCRIPTION = """\
+Finding F1 reads what a radiology report asserts (findings that are there, may be there or are not
+there, structures that are normal) and compares the generated report with the reference: precision,
+recall and F1, of normal and abnormal statements apart. Nothing is downloaded, and negation counts.
+With a FindingsIndex it also compares the clusters of the reports' sentences.
+"""
+
+_KWARGS_DESCRIPTION = """
+Args:
+    predictions (`list[str]`):
+        Generated reports.
+    references (`list[str]`):
+        Reference reports, in the same order.
+
+Options, given to `evaluate.load`:
+    index (`str` or `FindingsIndex`, *optional*):
+        Folder or Hub id of a FindingsIndex, or one. Adds the figures of clusters.
+    per_report (`bool`, *optional*, defaults to `False`):
+        Adds `finding_per_report`.
+    bootstrap (`int`, *optional*, defaults to `0`):
+        Resamples for `finding_intervals`; 1000 are usual.
+    seed (`int`, *optional*):
+        Of the bootstrap.
+
+Returns:
+    `dict`, values from 0 to 1, higher is better:
+    - `finding_{precision,recall,f1}` (`float`): the share of the predictions' assertions that
+      follow from their references, the share of the references' assertions that follow from their
+      predictions, and the harmonic mean of the two.
+    - `finding_macro_f1` (`float`): of the mean precision and the mean recall of the concepts.
+    - `finding_example_f1` (`float`): mean F1 of the reports.
+    - each again with `_normal` and with `_abnormal` at the end, over the assertions of that sign.
+    - `finding_cluster_f1` and so on (with `index`): all of the above over clusters.
+    - `finding_unread` (`dict`): of `predictions` and of `references`, the share of sentences
+      without an assertion that is understood.
+    - `finding_index` (`str`, with `index`): the digest of the index.
+    - `finding_intervals` (`dict`, with `bootstrap`): 95 % interval of each figure.
+    - `finding_per_report` (`list[dict]`, with `per_report`): `predicted`, `correct`, `actual` and
+      `recalled` (counts) and `example_f1`, with the same beginnings and ends; `wrong` and `missed`:
+      the assertions that do not follow from the other side.
+
+Examples:
+    >>> import evaluate
+    >>> finding = evaluate.load("semenrich/finding_f1")
+    >>> results = finding.compute(
+    ...     predictions=["Normal cardiac silhouette. No effusion."],
+    ...     references=["Heart size is normal. Small left effusion."],
+    ... )
+    >>> results["finding_f1_normal"], results["finding_f1_abnormal"]
+    (0.6666666666666666, 0.0)
+"""
+
+
+@evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
+class FindingF1(evaluate.Metric):
+    """Finding F1 as an `evaluate` module."""
+
+    def __init__(
+        self,
+        *,
+        index: str | FindingsIndex | None = None,
+        per_report: bool = False,
+        bootstrap: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.index = index
+        self.per_report = per_report
+        self.bootstrap = bootstrap
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_KWARGS_DESCRIPTION,
+            features=datasets.Features({"predictions": text, "references": text}),
+            reference_urls=["https://arxiv.org/abs/2604.09887"],
+        )
+
+    @cached_property
+    def _opened(self) -> FindingsIndex | None:
+        """The index, loaded when it is first asked for."""
+        if self.index is None or isinstance(self.index, FindingsIndex):
+            return self.index
+        return FindingsIndex.from_pretrained(self.index)
+
+    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
+        _check_reports(predictions=predictions, references=references)
+        pairs = _read_pairs(read_assertions, predictions, references)
+        parts = self._score("", pairs)
+        results: dict[str, Any] = {"finding_unread": _unread(pairs)}
+        index = self._opened
+        if index is not None:
+            results["finding_index"] = index.digest
+            pairs = _read_pairs(partial(read_clusters, index=index), predictions, references)
+            parts = [a | b for a, b in zip(parts, self._score("cluster_", pairs), strict=True)]
+        figures, intervals, columns = parts
+        results |= {f"finding_{name}": value for name, value in figures.items()}
+        if self.bootstrap:
+            results["finding_intervals"] = intervals
+        if self.per_report:
+            results["finding_per_report"] = [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
+        return results
+
+    def _score(self, unit: str, pairs: Pairs) -> list[dict[str, Any]]:
+        """Figures, intervals and values per report, by names that begin with `unit`."""
+        figures, intervals, columns = {}, {}, {}
+        for group, signs in GROUPS.items():
+            tallies = _tallies(pairs, signs)
+            for name, value in averages(*tallies).items():
+                figures[f"{unit}{name}{group}"] = value.item()
+            if self.bootstrap:
+                for name, bounds in bootstrap_intervals(
+                    *tallies, self.bootstrap, self.seed
+                ).items():
+                    intervals[f"{unit}{name}{group}"] = bounds
+            for name, values in report_values(*tallies).items():
+                columns[f"{unit}{name}{group}"] = values
+        columns[f"{unit}wrong"] = [_not_entailed(*pair) for pair in pairs]
+        columns[f"{unit}missed"] = [_not_entailed(*pair[::-1]) for pair in pairs]
+        return [figures, intervals, columns]
+
+
+def _check_reports(**columns: list[str]) -> None:
+    for name, texts in columns.items():
+        if not texts:
+            raise ValueError(f"Finding F1 needs at least one report, found no {name}")
+        missing = [row for row, text in enumerate(texts) if text is None]
+        if missing:
+            raise ValueError(
+                f"Expected a string in every row, found None in {len(missing)} of the {name}, "
+                f"first in row {missing[0]}. Pass '' for a report without text."
+            )
+
+
+def _read_pairs(read: Reader, predictions: list[str], references: list[str]) -> Pairs:
+    """What each prediction and its reference say; each distinct report is read once."""
+    distinct = list(dict.fromkeys(predictions + references))
+    contents = dict(zip(distinct, read(distinct), strict=True))
+    return [(contents[p], contents[r]) for p, r in zip(predictions, references, strict=True)]
+
+
+def _tallies(pairs: Pairs, signs: tuple[str, ...]) -> tuple[Tally, Tally]:
+    """The claims of these signs, of the predictions and of the references."""
+    labels: dict[str, int] = {}
+    sides: tuple[list[tuple[int, int, bool]], ...] = ([], [])
+    for row, pair in enumerate(pairs):
+        for side, content, other in zip(sides, pair, pair[::-1], strict=True):
+            side += [
+                (row, labels.setdefault(claim.label, len(labels)), other.entails(claim))
+                for claim in content.claims
+                if claim.sign in signs
+            ]
+    # A matrix has a column, be there nothing to say.
+    shape = len(pairs), max(1, len(labels))
+    return tally(sides[0], shape), tally(sides[1], shape)
+
+
+def _unread(pairs: Pairs) -> dict[str, float]:
+    sides = zip(("predictions", "references"), zip(*pairs, strict=True), strict=True)
+    return {
+        name: sum(c.unread for c in contents) / max(1, sum(c.sentences for c in contents))
+        for name, contents in sides
+    }
+
+
+def _not_entailed(content: Content, other: Content) -> list[str]:
+    return sorted(claim.text for claim in content.claims if not other.entails(claim))
