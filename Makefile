@@ -21,8 +21,10 @@ test: check
 test-peers: $(VENV)/peers/.done
 	$(VENV)/peers/bin/python -m pytest -rs tests/peers
 
-bench-peers: $(VENV)/peers/.done
+bench-peers: $(VENV)/peers/.done $(VENV)/.dev
 	$(VENV)/peers/bin/python tests/benchmarks/bench_chexbert.py
+	$(VENV)/peers/bin/python tests/benchmarks/bench_radgraph.py
+	$(BIN)/python tests/benchmarks/bench_rewards.py --peers $(VENV)/peers/bin/python
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
