@@ -64,7 +64,7 @@ class EnrichArguments:
 
 def main(argv: Sequence[str] | None = None) -> DatasetDict:
     """Fits, enriches, saves and pushes."""
-    parser = TrlParser([EnrichArguments])
+    parser = TrlParser([EnrichArguments])  # type: ignore[list-item]
     (args,) = parser.parse_args_and_config(None if argv is None else list(argv))
     # Not before the arguments are read, so that --help is quick.
     from semenrich_datasets import FindingsIndex, SemEnricher

@@ -59,7 +59,7 @@ class GenerateArguments:
 
 def main(argv: Sequence[str] | None = None) -> Dataset:
     """Generates and saves; on several processes each writes about its share."""
-    parser = TrlParser([GenerateArguments])
+    parser = TrlParser([GenerateArguments])  # type: ignore[list-item]
     (args,) = parser.parse_args_and_config(None if argv is None else list(argv))
     # Not before the arguments are read, so that --help is quick.
     from accelerate import PartialState
