@@ -9,12 +9,17 @@ from typing import Any
 from datasets import Dataset, load_dataset
 from phantom_truth_scores import TruthScorer
 from tiny_vlm import build_vlm
-from transformers import PreTrainedModel, ProcessorMixin, Trainer
+from transformers import PreTrainedModel, ProcessorMixin
 from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
 
 from semenrich_datasets import FindingsIndex, SemEnricher
 from semenrich_datasets.phantom import load_phantom
-from semenrich_trainers import ReportEvaluation, ReportFormatter
+from semenrich_trainers import (
+    ReportEvaluation,
+    ReportFormatter,
+    SemEnrichGRPOTrainer,
+    SemEnrichSFTTrainer,
+)
 from semenrich_trainers.config import ReportConfig
 from semenrich_trainers.formatting import DEFAULT_PROMPT, completion_text
 
@@ -62,7 +67,8 @@ def parse_arguments(config: type, recipe: str, argv: Sequence[str] | None = None
     args = list(sys.argv[1:] if argv is None else argv)
     if "--config" not in args:
         args += ["--config", str(RECIPES / recipe)]
-    return TrlParser([TaskArguments, config, ModelConfig]).parse_args_and_config(args)
+    classes: Any = [TaskArguments, config, ModelConfig]
+    return TrlParser(classes).parse_args_and_config(args)
 
 
 def load_reports(task: TaskArguments) -> tuple[Dataset, Dataset]:
@@ -106,8 +112,9 @@ def open_model(
     """Gives the model named, which the trainer loads, or makes one and its processor."""
     if model.model_name_or_path is not None:
         names = ("model_revision", "attn_implementation", "dtype")
+        given: Any = config.model_init_kwargs or {}
         settings = {name.removeprefix("model_"): getattr(model, name) for name in names}
-        config.model_init_kwargs = {**settings, **(config.model_init_kwargs or {})}
+        config.model_init_kwargs = settings | given
         return model.model_name_or_path, None
     first = rows.select(range(min(5000, len(rows))))
     # All texts, so that a tokenizer from a first stage on impressions serves the second one too.
@@ -116,7 +123,9 @@ def open_model(
     return build_vlm([task.prompt] * 100 + texts, task.model_size, config.seed)
 
 
-def add_truth_evaluation(trainer: Trainer, held_out: Dataset) -> None:
+def add_truth_evaluation(
+    trainer: SemEnrichSFTTrainer | SemEnrichGRPOTrainer, held_out: Dataset
+) -> None:
     """Replaces the trainer's evaluation by one that scores against the truth, where it is known."""
     if "truth" not in held_out.column_names:
         return

@@ -61,7 +61,7 @@ class Size:
 
 SIZES = {
     "tiny": Size(400, 32, 32, 2, 48, 2, 2),
-    "small": Size(1000, 32, 384, 3, 128, 3, 4),
+    "small": Size(1000, 32, 384, 2, 256, 2, 8),
 }
 
 
@@ -106,7 +106,7 @@ def build_vlm(
     Args:
         texts (`Iterable[str]`): What the tokenizer is trained on: reports, and the prompt.
         size (`str`, *optional*, defaults to `"small"`): Of `SIZES`: "tiny" has about 150 thousand
-            parameters, "small" about 4.6 million.
+            parameters, "small" about 4.5 million.
         seed (`int`, *optional*, defaults to `0`): Seed of the weights.
 
     Returns:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import train_grpo
 import train_sft
+from learning_curves import draw, read_history
 from phantom_truth_scores import truth_scores
 from report_task import RECIPES, parse_arguments
 
@@ -24,9 +25,7 @@ SMALL = (
 def index(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("index")
     reports = load_phantom(60, images=False)
-    FindingsIndex.build(reports, show_progress=False).save_pretrained(
-        folder
-    )
+    FindingsIndex.build(reports, show_progress=False).save_pretrained(folder)
     return str(folder)
 
 
@@ -77,3 +76,11 @@ def test_truth_scores() -> None:
     assert flipped["truth_precision"] == flipped["truth_recall"] == 0.0
     found = truth_scores(["<think> Small left pleural effusion. </think>"], [left])
     assert found["truth_f1"] == found["abnormal_f1"] == 1.0
+
+
+def test_curves_go_on_over_the_stages_of_a_run(sft: Path, tmp_path: Path) -> None:
+    steps, losses = read_history(f"{sft}+{sft}", "loss")
+    assert steps == [1, 2, 3, 4]
+    assert losses[:2] == losses[2:]
+    draw([str(sft), f"{sft}+{sft}"], ["loss", "eval_truth_f1"], tmp_path / "curves.svg")
+    assert "</svg>" in (tmp_path / "curves.svg").read_text()
