@@ -49,7 +49,7 @@ class Hub:
             command,
             env=self.env,
             cwd=self.folder,
-            timeout=120,
+            timeout=300,
             capture_output=True,
             text=True,
             check=False,
