@@ -28,10 +28,6 @@ PACKAGES = {"sacrebleu": "sacrebleu", "bert_score": "bert-score", "comet": "unba
 BUILDERS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 
 
-class LeftOutError(Exception):
-    """A metric cannot run here; the message says why."""
-
-
 # Metrics: predictions, references and options in, figures out
 
 
@@ -89,7 +85,7 @@ def score_chexbert(
         for side in ("predicted_labels", "reference_labels")
     )
     hits, sizes = (predicted & actual).astype(float), predicted.astype(float) + actual
-    figures = {}
+    figures: dict[str, Figure] = {}
     for size, columns in {14: labels, 5: five}.items():
         chosen = [labels.index(label) for label in columns]
         micro = (counts[:, chosen].sum(axis=1, keepdims=True) for counts in (hits, sizes))
@@ -103,17 +99,35 @@ def score_chexbert(
 def score_radgraph(
     predictions: list[str], references: list[str], options: Options
 ) -> dict[str, Figure]:
-    """The RadGraph rewards."""
-    return _report_means("radgraph", predictions, references, options)
+    """The RadGraph rewards, means over reports."""
+    results = _run_module("radgraph_f1", predictions, references, options)
+    rows = results["radgraph_per_report"]
+    levels = ("simple", "partial", "complete")
+    return {f"radgraph_{level}": Figure.mean([row[level] for row in rows]) for level in levels}
 
 
 def score_findings(
     predictions: list[str], references: list[str], options: Options
 ) -> dict[str, Figure]:
-    """F1 over clusters of a FindingsIndex and over assertions."""
-    if "index" not in options:
-        raise LeftOutError("needs a FindingsIndex: --set finding_f1.index=FOLDER_OR_HUB_ID")
-    return _report_means("finding", predictions, references, options)
+    """Precision, recall and F1 of assertions and, with an index, of clusters, by sign."""
+    results = _run_module("finding_f1", predictions, references, options)
+    rows = results["finding_per_report"]
+    figures: dict[str, Figure] = {}
+    for unit in ("", "cluster_") if "finding_index" in results else ("",):
+        for sign in ("normal", "abnormal"):
+            parts, wholes = (
+                np.array([[row[f"{unit}{name}_{sign}"] for name in names] for row in rows], float)
+                for names in (("correct", "recalled"), ("predicted", "actual"))
+            )
+            scores = [row[f"{unit}example_f1_{sign}"] for row in rows]
+            by_name = {
+                "precision": Figure(parts[:, :1], wholes[:, :1]),
+                "recall": Figure(parts[:, 1:], wholes[:, 1:]),
+                "f1": Figure(parts, wholes, harmonic=True),
+                "example_f1": Figure.mean(scores),
+            }
+            figures |= {f"finding_{unit}{name}_{sign}": f for name, f in by_name.items()}
+    return figures
 
 
 SCORERS = {
@@ -132,15 +146,6 @@ def _run_module(
     metric = evaluate.load(str(METRICS / name), per_report=True, keep_in_memory=True, **options)
     results: dict[str, Any] = metric.compute(predictions=predictions, references=references)
     return results
-
-
-def _report_means(
-    stem: str, predictions: list[str], references: list[str], options: Options
-) -> dict[str, Figure]:
-    """The mean over reports of each score that the module gives per report."""
-    rows = _run_module(f"{stem}_f1", predictions, references, options)[f"{stem}_per_report"]
-    names = [name for name, value in rows[0].items() if isinstance(value, float)]
-    return {f"{stem}_{name}": Figure.mean([row[name] for row in rows]) for name in names}
 
 
 # A run
@@ -175,7 +180,7 @@ def score_all(
         try:
             found = scorer(texts, references * len(systems), options.get(name, {}))
         # No package, no model, no network.
-        except (ImportError, OSError, LeftOutError) as error:
+        except (ImportError, OSError) as error:
             left_out[name] = _reason(error)
             continue
         for row, system in enumerate(systems):

@@ -1,7 +1,7 @@
 """Figures of a corpus, their intervals, and whether two systems differ in them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,18 @@ class Figure:
     """A figure of a corpus that can be had of any part of it, and so be resampled.
 
     The mean, over terms, of a sum of `parts` over a sum of `wholes`: a mean of report scores is one
-    term whose wholes are 1, micro F1 one term of counts, macro F1 a term per label.
+    term whose wholes are 1, micro F1 one term of counts, macro F1 a term per label. The harmonic
+    mean of precision and recall is F1 where these count different things.
 
     Args:
         parts (`ndarray` of shape `(reports, terms)`): What each report adds above the line.
         wholes (`ndarray` of shape `(reports, terms)`): What it adds below; 0/0 counts as 0.
+        harmonic (`bool`, *optional*, defaults to `False`): Whether the mean is the harmonic one.
     """
 
     parts: Floats
     wholes: Floats
+    harmonic: bool = False
 
     @classmethod
     def mean(cls, scores: Sequence[float]) -> "Figure":
@@ -41,11 +44,21 @@ class Figure:
 
     def __getitem__(self, rows: slice) -> "Figure":
         """The figure of some of the reports."""
-        return Figure(self.parts[rows], self.wholes[rows])
+        return replace(self, parts=self.parts[rows], wholes=self.wholes[rows])
 
     def values(self, weights: Floats) -> Floats:
         """The figure under each row of `weights`, shape `(resamples, reports)`."""
-        return _quotients(weights @ self.parts, weights @ self.wholes)
+        return self.of_sums(weights @ self.parts, weights @ self.wholes)
+
+    def of_sums(self, parts: Floats, wholes: Floats) -> Floats:
+        """The figure of sums of parts and wholes, shape `(resamples, terms)`."""
+        ratios = np.divide(parts, wholes, out=np.zeros_like(parts), where=wholes > 0)
+        if self.harmonic:
+            # One that is 0 makes the mean 0, by way of 1 / inf.
+            inverse = np.divide(1, ratios, out=np.full_like(ratios, np.inf), where=ratios > 0)
+            ratios = 1 / inverse.mean(axis=1, keepdims=True)
+        means: Floats = ratios.mean(axis=1)
+        return means
 
     @property
     def value(self) -> float:
@@ -79,7 +92,7 @@ def randomization_p(first: Figure, second: Figure, resamples: int, seed: int) ->
     for size in _blocks(resamples):
         swap = generator.integers(0, 2, (size, len(first.parts))).astype(float)
         mixed = [
-            _quotients(
+            first.of_sums(
                 (1 - own) @ first.parts + own @ second.parts,
                 (1 - own) @ first.wholes + own @ second.wholes,
             )
@@ -101,12 +114,6 @@ def compare(first: Figure, second: Figure, resamples: int, seed: int) -> dict[st
         "interval": interval(difference, len(first.parts), resamples, seed).tolist(),
         "p_value": randomization_p(first, second, resamples, seed),
     }
-
-
-def _quotients(parts: Floats, wholes: Floats) -> Floats:
-    ratios = np.divide(parts, wholes, out=np.zeros_like(parts), where=wholes > 0)
-    means: Floats = ratios.mean(axis=1)
-    return means
 
 
 def _blocks(resamples: int) -> Iterator[int]:

@@ -5,11 +5,14 @@ import sys
 from types import ModuleType
 
 import evaluate_reports
+import fakes
 import numpy as np
 import pytest
+import tiny_chexbert
+import tiny_radgraph
 from evaluate_reports import load_columns, main, read_options, score_all
 from paired_tests import Figure, compare, interval, randomization_p
-from tiny_chexbert import SAMPLE_REPORTS, write_tiny
+from tiny_chexbert import SAMPLE_REPORTS
 
 ROWS = [
     {"written": report, "same": report, "other": SAMPLE_REPORTS[row - 1]}
@@ -19,8 +22,16 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    options = write_tiny(tmp_path_factory.mktemp("chexbert"))
+    options = tiny_chexbert.write_tiny(tmp_path_factory.mktemp("chexbert"))
     return [f"--set=chexbert_f1.{name}={value}" for name, value in options.items()]
+
+
+def build_index(folder):
+    """An index of the reports themselves, each sentence in its cluster."""
+    reports = [{"findings": report} for report in SAMPLE_REPORTS]
+    index = fakes.build_index(reports)
+    index.save_pretrained(folder)
+    return index
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +55,10 @@ def test_figures_are_what_they_stand_for():
     hits, sizes = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[2.0, 0.0], [4.0, 0.0]])
     # The second label is nowhere: its F1 is 0.
     assert Figure.f1(hits, sizes).value == pytest.approx((4 / 6 + 0) / 2)
+    # Precision 3/4, recall 1/2.
+    parts, wholes = np.array([[1.0, 1.0], [2.0, 1.0]]), np.array([[1.0, 3.0], [3.0, 1.0]])
+    assert Figure(parts, wholes, harmonic=True).value == pytest.approx(0.6)
+    assert Figure(0 * parts, wholes, harmonic=True).value == 0
 
 
 def test_interval_is_that_of_the_mean():
@@ -105,22 +120,33 @@ def test_two_systems_are_scored_and_compared(tmp_path, tiny, capsys):
     assert same["sentence_bleu"]["value"] == pytest.approx(1)
     assert same["chexbert_micro_f1_14"]["value"] == 1
     assert summary["reports"] == len(ROWS)
-    assert summary["left_out"]["finding_f1"].startswith("needs a FindingsIndex")
+    assert 0 <= other["finding_f1_normal"]["value"] < same["finding_f1_normal"]["value"] == 1
+    assert {"bleu", "chexbert_f1", "finding_f1"}.isdisjoint(summary["left_out"])
+    assert summary["left_out"]["radgraph_f1"]
     table = (tmp_path / "scores/scores.md").read_text()
     assert capsys.readouterr().out.strip().endswith(table.strip())
     assert "| sentence_bleu | 1.0000 [1.0000, 1.0000] |" in table
-    assert "Left out: finding_f1: needs a FindingsIndex" in table
+    assert "Left out: radgraph_f1: " in table
 
 
-def test_figures_are_the_modules_own(tiny):
-    """Rebuilt from the values per report, they are what chexbert_f1 gives for the corpus."""
-    options = read_options([setting.removeprefix("--set=") for setting in tiny])["chexbert_f1"]
+@pytest.mark.parametrize(
+    ("name", "write", "count"),
+    [
+        ("chexbert_f1", tiny_chexbert.write_tiny, 6),
+        ("radgraph_f1", tiny_radgraph.write_tiny, 3),
+        ("finding_f1", lambda _: {}, 8),
+        ("finding_f1", lambda folder: {"index": build_index(folder)}, 16),
+    ],
+)
+def test_figures_are_the_modules_own(name, write, count, tmp_path):
+    """Rebuilt from the values per report, they are what the module gives for the corpus."""
+    options = write(tmp_path)
     columns = [row["other"] for row in ROWS], [row["written"] for row in ROWS]
-    results = evaluate_reports._run_module("chexbert_f1", *columns, options)
-    figures = evaluate_reports.score_chexbert(*columns, options)
-    assert len(figures) == 6
-    for name, figure in figures.items():
-        assert figure.value == pytest.approx(results[name], abs=1e-12), name
+    results = evaluate_reports._run_module(name, *columns, options)
+    figures = evaluate_reports.SCORERS[name](*columns, options)
+    assert len(figures) == count
+    for figure_name, figure in figures.items():
+        assert figure.value == pytest.approx(results[figure_name], abs=1e-12), figure_name
 
 
 def test_one_system_has_no_comparison(tmp_path, tiny, capsys):
@@ -136,8 +162,8 @@ def test_what_cannot_run_is_named_with_the_reason(monkeypatch):
     monkeypatch.setitem(sys.modules, "comet", None)
     options = {"chexbert_f1": {"encoder": "nobody/nothing"}}
     figures, left_out = score_all({"a": ["Clear."]}, ["Clear."], options)
-    assert figures == {"a": {}}
-    assert set(left_out) == set(evaluate_reports.SCORERS)
+    assert all(name.startswith("finding_") for name in figures["a"])
+    assert set(left_out) == set(evaluate_reports.SCORERS) - {"finding_f1"}
     assert left_out["comet"].endswith("(pip install unbabel-comet)")
     assert left_out["chexbert_f1"]
 
