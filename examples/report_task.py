@@ -117,7 +117,7 @@ def open_model(
         config.model_init_kwargs = settings | given
         return model.model_name_or_path, None
     first = rows.select(range(min(5000, len(rows))))
-    # All texts, so that a tokenizer from a first stage on impressions serves the second one too.
+    # All texts: the tokenizer must also serve a later stage that learns another column.
     columns = {"findings", "complete_findings", "impression"}.intersection(rows.column_names)
     texts = [text for column in sorted(columns) for text in first[column]]
     return build_vlm([task.prompt] * 100 + texts, task.model_size, config.seed)
