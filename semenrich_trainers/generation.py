@@ -56,13 +56,24 @@ def generate_completions(
     )
     completions: list[str] = []
     remaining = iter(rows)
-    while batch := list(islice(remaining, batch_size)):
-        inputs = _encode(batch, processing_class, tokenizer).to(model.device)
-        with torch.no_grad():
+    with torch.no_grad(), _evaluation_mode(model):
+        while batch := list(islice(remaining, batch_size)):
+            inputs = _encode(batch, processing_class, tokenizer).to(model.device)
             output = model.generate(**inputs, generation_config=config)
-        written = output[:, inputs["input_ids"].shape[1] :]
-        completions += tokenizer.batch_decode(written, skip_special_tokens=True)
+            written = output[:, inputs["input_ids"].shape[1] :]
+            completions += tokenizer.batch_decode(written, skip_special_tokens=True)
     return completions
+
+
+@contextmanager
+def _evaluation_mode(model: Any) -> Iterator[None]:
+    """Keeps dropout off and batch statistics fixed, also in the middle of a training."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def best_of_n(

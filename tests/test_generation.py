@@ -1,6 +1,7 @@
 """Completions: the same alone and in a batch; the best of several is the most typical."""
 
 import pytest
+import torch
 from fakes import FakeEncoder
 from trainer_fakes import make_dataset, make_model
 
@@ -18,6 +19,9 @@ def test_a_batch_of_unequal_prompts_gives_what_each_gives_alone(images):
     if images:
         pictures = make_dataset(3, images=True)["image"]
         rows = [{**row, "image": image} for row, image in zip(rows, pictures, strict=True)]
+        # With random weights it hardly looks at the image.
+        projector = model.model.multi_modal_projector.linear_1
+        projector.weight = torch.nn.Parameter(1e4 * projector.weight.detach())
     settings = {"max_new_tokens": 8}
     side = getattr(processing, "tokenizer", processing).padding_side
     together = generate_completions(model, processing, rows, batch_size=3, **settings)
@@ -81,3 +85,16 @@ def test_best_of_n_samples_from_a_model():
     assert len(best_of_n(model, tokenizer, ask("a", "b"), 3, **settings)) == 2
     with pytest.raises(ValueError, match="at least 1, found 0"):
         best_of_n(model, tokenizer, ask("a"), 0)
+
+
+def test_it_generates_in_evaluation_mode_and_goes_back_to_training():
+    model, processor = make_model(images=True)
+    rows = make_dataset(3, images=True)
+    model.eval()
+    expected = generate_completions(model, processor, rows, max_new_tokens=6)
+    model.train()  # in which the vision tower's batch norm would see the batch, and then shift
+    assert generate_completions(model, processor, rows, max_new_tokens=6) == expected
+    assert model.training
+    model.eval()
+    assert generate_completions(model, processor, rows, max_new_tokens=6) == expected
+    assert not model.training
