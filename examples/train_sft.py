@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> SemEnrichSFTTrainer:
     trainer.save_state()
     if args.push_to_hub:
         trainer.push_to_hub()
+    trainer.accelerator.end_training()
     return trainer
 
 
