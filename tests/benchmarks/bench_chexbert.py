@@ -51,7 +51,7 @@ def load_scorers(folder):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--pairs", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     with (TESTS.parents[1] / "shared/iu_xray/reports.csv").open(encoding="utf-8") as file:

@@ -53,7 +53,7 @@ def load_scorers(folder, device):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--pairs", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
