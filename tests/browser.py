@@ -125,7 +125,10 @@ class Browser:
         return [event["params"]["request"]["url"] for event in sent]
 
     def click(self, selector: str) -> None:
+        """Clicks, and returns when the page has answered, which `<details>` does in a later task."""
         self._ask(f"/element/{self._find(selector)}/click", {})
+        script = "requestAnimationFrame(() => setTimeout(arguments[0]))"
+        self._ask("/execute/async", {"script": script, "args": []})
 
     def type(self, selector: str, keys: str) -> None:
         """Presses keys where the element has the focus."""
