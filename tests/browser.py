@@ -125,7 +125,7 @@ class Browser:
         return [event["params"]["request"]["url"] for event in sent]
 
     def click(self, selector: str) -> None:
-        """Clicks, and returns when the page has answered, which `<details>` does in a later task."""
+        """Clicks, and returns when the page has answered: `<details>` does so in a later task."""
         self._ask(f"/element/{self._find(selector)}/click", {})
         script = "requestAnimationFrame(() => setTimeout(arguments[0]))"
         self._ask("/execute/async", {"script": script, "args": []})
