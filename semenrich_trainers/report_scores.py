@@ -131,7 +131,9 @@ class ReportScorer:
     def _sign(self, unit: Unit) -> str:
         if unit.cluster_id >= 0:
             return self._signs[unit.cluster_id]
-        return classify_sentences([unit.text])[0]
+        if isinstance(unit.statement, str):
+            return classify_sentences([unit.statement])[0]
+        return "abnormal" if unit.abnormal else "normal"
 
 
 def _pair_f1(written: set[Unit], wanted: set[Unit]) -> float:

