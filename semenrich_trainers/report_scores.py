@@ -131,9 +131,8 @@ class ReportScorer:
     def _sign(self, unit: Unit) -> str:
         if unit.cluster_id >= 0:
             return self._signs[unit.cluster_id]
-        if isinstance(unit.statement, str):
-            return classify_sentences([unit.statement])[0]
-        return "abnormal" if unit.abnormal else "normal"
+        said: Any = unit.statement
+        return classify_sentences([said])[0] if isinstance(said, str) else said[0]
 
 
 def _pair_f1(written: set[Unit], wanted: set[Unit]) -> float:
