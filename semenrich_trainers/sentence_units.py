@@ -103,8 +103,8 @@ class SentenceUnits:
                 votes[cluster][statement_of(text)] += occurrences
         return votes
 
-    def _counts_as(self, cluster_id: int) -> int:
-        """The cluster that a cluster counts as: the one of what most of its sentences say."""
+    def counts_as(self, cluster_id: int) -> int:
+        """Gives the cluster that a cluster counts as: the one of what most of its sentences say."""
         statement = _majority(self._votes[cluster_id]) if cluster_id >= 0 else None
         return cluster_id if statement is None else self._homes[statement]
 
@@ -112,7 +112,7 @@ class SentenceUnits:
         statement = statement_of(sentence)
         if statement is not None:
             cluster_id = self._homes.get(statement, cluster_id)
-        cluster = self._counts_as(cluster_id)
+        cluster = self.counts_as(cluster_id)
         own = None if cluster >= 0 else statement or self.index.normalize(sentence)
         abnormal = read_sentence(sentence).sign == "abnormal"
         return Unit(cluster, abnormal, sides_of(sentence), own)

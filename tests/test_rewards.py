@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import random
+from collections import defaultdict
 
 import pytest
 from fakes import FakeEncoder, build_index, use_hf_home
@@ -26,7 +27,7 @@ from semenrich_trainers.rewards import (
     SetDistanceReward,
     format_reward,
 )
-from semenrich_trainers.sentence_units import statement_of
+from semenrich_trainers.sentence_units import SentenceUnits, statement_of
 
 REFERENCE = (
     "The heart is normal in size. There is a small left pleural effusion. The lungs are clear."
@@ -172,6 +173,22 @@ def phantom():
 def test_wordings_of_one_statement_agree_whatever_their_clusters(phantom, wordings):
     for left in wordings:
         assert [pay(phantom, right, left) for right in wordings] == [1.0] * len(wordings)
+
+
+def test_a_weight_holds_for_all_clusters_that_say_the_same(phantom):
+    units = SentenceUnits(phantom.index)
+    texts = phantom.index.clusters.column("text").to_pylist()
+    alike = defaultdict(list)
+    for cluster in range(len(texts)):
+        alike[units.counts_as(cluster)].append(cluster)
+    left, right = next(clusters[:2] for clusters in alike.values() if len(clusters) > 1)
+    for cluster in (left, right):
+        heavy = ClusterReward(phantom.index, weights={cluster: 8.0}, impression_column=None)
+        # 2 * 8 / (8 + 8 + 1)
+        paid = pay(heavy, texts[left], f"{texts[right]} Unlike all that was ever said.")
+        assert paid == pytest.approx(16 / 17)
+    rare = ClusterReward(phantom.index, weights="rarity", impression_column=None)
+    assert pay(rare, texts[left], texts[right]) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -38,7 +39,7 @@ class ClusterReward(SectionReward):
         weights (`str` or `Mapping[int, float]`, *optional*): All clusters count 1 by default.
             "rarity": log(1 + reports / reports that hold it). "abnormal": abnormal statements count
             5, others 1. A mapping gives weights by cluster id of `index`, of the findings alone;
-            what it leaves out counts 1.
+            what it leaves out counts 1. Clusters that say the same share one weight.
         findings_column (`str`, *optional*, defaults to `"findings"`): Column of the reference
             findings, such as `"enriched_findings"`.
         impression_column (`str` or `None`, *optional*, defaults to `"impression"`): Column of the
@@ -79,7 +80,7 @@ class ClusterReward(SectionReward):
         if self.impression_index is not None:
             self._units["impression"] = SentenceUnits(self.impression_index)
         self._cluster_weights = {
-            section: _cluster_weights(units.index, self.weights, section)
+            section: _cluster_weights(units, self.weights, section)
             for section, units in self._units.items()
         }
         self._batch = [(0.0, 0.0, 0.0)]
@@ -154,9 +155,19 @@ def _checked(weights: Any, index: FindingsIndex) -> Any:
     return dict(weights)
 
 
-def _cluster_weights(index: FindingsIndex, weights: Any, section: str) -> list[float]:
+def _cluster_weights(units: SentenceUnits, weights: Any, section: str) -> list[float]:
+    """Weights by cluster; those that say the same share their reports, or the highest weight."""
+    clusters = range(units.index.clusters.num_rows)
     if weights == "rarity":
-        reports = index.config["reports"]
-        return [math.log1p(reports / held) for held in index.clusters.column("reports").to_pylist()]
-    given = weights if isinstance(weights, Mapping) and section == "findings" else {}
-    return [float(given.get(cluster, 1.0)) for cluster in range(index.clusters.num_rows)]
+        held = Counter[int]()
+        for cluster, reports in zip(
+            clusters, units.index.clusters.column("reports").to_pylist(), strict=True
+        ):
+            held[units.counts_as(cluster)] += reports
+        return [math.log1p(units.index.config["reports"] / max(held[one], 1)) for one in clusters]
+    shared: dict[int, float] = {}
+    if isinstance(weights, Mapping) and section == "findings":
+        for cluster, weight in weights.items():
+            one = units.counts_as(cluster)
+            shared[one] = max(shared.get(one, 0.0), weight)
+    return [float(shared.get(cluster, 1.0)) for cluster in clusters]
