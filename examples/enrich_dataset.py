@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> DatasetDict:
     (args,) = parser.parse_args_and_config(None if argv is None else list(argv))
     # Not before the arguments are read, so that --help is quick.
     from semenrich_datasets import FindingsIndex, SemEnricher
-    from semenrich_datasets.audit import summarize
+    from semenrich_datasets.audit.summary import summarize
 
     reports = load_splits(args)
     if args.index is None:
@@ -113,7 +113,7 @@ def push(
     """Pushes what is to be pushed."""
     from huggingface_hub import DatasetCard
 
-    from semenrich_datasets.audit import dataset_card
+    from semenrich_datasets.audit.summary import dataset_card
 
     if args.push_index_to_hub is not None:
         print(index.push_to_hub(args.push_index_to_hub, private=args.private))

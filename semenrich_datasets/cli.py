@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -46,6 +47,12 @@ Preset = Annotated[
 ]
 
 
+Lexicon = Annotated[
+    str | None,
+    typer.Option(help="What words mean: 'chest_xray' (default), or a TOML file of your own."),
+]
+
+
 @app.command()
 def build(
     data: Data,
@@ -61,10 +68,11 @@ def build(
     preset: Annotated[
         Literal["safe", "paper"], typer.Option(help="'paper' clusters as published.")
     ] = "safe",
-    seed: int = 0,
+    lexicon: Lexicon = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
 ) -> None:
-    """Fit an index on reports: their sentences, clusters and which go together."""
+    """Fit an index on reports: what their sentences say, and what goes together."""
     with _clear_errors():
         from semenrich_datasets import FindingsIndex
         from semenrich_datasets.report_files import load_reports
@@ -75,14 +83,15 @@ def build(
             text_column,
             embedder=embedder,
             clustering=clustering,
+            lexicon=lexicon,
             preset=preset,
             seed=seed,
         )
         index.save_pretrained(output)
         if push_to_hub:
             index.push_to_hub(push_to_hub)
-    counts = f"{index.config['reports']:,} reports, {index.sentences.num_rows:,} sentences"
-    typer.echo(f"{counts}, {index.clusters.num_rows:,} clusters -> {output}")
+    counts = f"{index.config.reports:,} reports, {index.sentences.num_rows:,} sentences"
+    typer.echo(f"{counts}, {index.unit_table.num_rows:,} units of meaning -> {output}")
 
 
 @app.command()
@@ -105,7 +114,11 @@ def enrich(
     ] = None,
     max_added: Annotated[int | None, typer.Option(help="Most additions to a report.")] = None,
     variant: Annotated[int, typer.Option(help="Another number, another draw.")] = 0,
-    seed: int = 0,
+    lexicon: Lexicon = None,
+    keep_index: Annotated[
+        bool, typer.Option(help="Keep the index that was built, beside the output.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     num_proc: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
     push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
     examples: Annotated[int, typer.Option(help="Reports to print before and after.")] = 3,
@@ -117,15 +130,19 @@ def enrich(
         from semenrich_datasets.report_files import check_target, load_reports, save_reports
 
         check_target(output)
+        if index and lexicon:
+            raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
         reports = load_reports(data, split)
-        build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
-        fitted = (
-            FindingsIndex.from_pretrained(index)
-            if index
-            else FindingsIndex.build(reports, text_column, preset=build_preset)
-        )
+        kept, place = index, index
+        if index is None:
+            build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
+            built = FindingsIndex.build(reports, text_column, lexicon=lexicon, preset=build_preset)
+            if keep_index:
+                kept = str(Path(output).with_suffix(".index"))
+                place = Path(kept).name
+                built.save_pretrained(kept)
         enricher = SemEnricher(
-            fitted,
+            built if index is None else index,
             text_column,
             _context_columns(reports, text_column, context_column),
             preset=preset,
@@ -135,11 +152,14 @@ def enrich(
             seed=seed,
         )
         enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
-        save_reports(enriched, output)
+        settings = {**enricher.to_dict(), "index": place}
+        save_reports(enriched, output, settings)
         if push_to_hub:
-            _push(enriched, enricher, push_to_hub)
+            _push(enriched, enricher, settings, push_to_hub)
     _print_examples(enriched, enricher, examples)
     typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
+    if index is None:
+        typer.echo(f"index -> {kept}" if kept else "the index was not kept")
 
 
 @app.command()
@@ -147,12 +167,15 @@ def audit(
     data: Annotated[
         str | None, typer.Argument(help="Enriched reports, in any form that enrich writes.")
     ] = None,
-    index: Annotated[str | None, typer.Option("--index", "-i", help="Folder or Hub id.")] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            "--index", "-i", help="Folder or Hub id; by default the one that enrich names."
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("audit.html"),
-    text_column: TextColumn = "findings",
-    context_column: ContextColumns = None,
     split: Split = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     verdicts: Annotated[
         Path | None,
         typer.Option(help="CSV exported from the page: print the rates of your verdicts."),
@@ -161,21 +184,36 @@ def audit(
     """Show on one HTML page what was added and refused, or give the rate of your verdicts."""
     with _clear_errors():
         if verdicts is not None:
-            from semenrich_datasets.verdicts import read_verdicts
+            from semenrich_datasets.audit import read_verdicts
 
             typer.echo(str(read_verdicts(verdicts)))
             return
-        if data is None or index is None:
-            raise ValueError("expected DATA and --index INDEX, or --verdicts verdicts.csv")
-        from semenrich_datasets import SemEnricher
-        from semenrich_datasets.audit_page import write_audit
+        if data is None:
+            raise ValueError("expected DATA, or --verdicts verdicts.csv")
+        from semenrich_datasets.audit import write_audit
         from semenrich_datasets.report_files import load_reports
 
-        enriched = load_reports(data, split)
-        context = _context_columns(enriched, text_column, context_column)
-        enricher = SemEnricher(index, text_column, context)
-        write_audit(output, enriched, enricher, seed=seed)
+        enricher = _enricher_of(data, index)
+        write_audit(output, load_reports(data, split), enricher, seed=seed)
     typer.echo(f"-> {output}")
+
+
+def _enricher_of(data: str, index: str | None) -> SemEnricher:
+    """Makes the enricher that made a dataset, from the settings beside it."""
+    from semenrich_datasets import SemEnricher
+    from semenrich_datasets.report_files import read_settings
+
+    settings = read_settings(data)
+    if settings is None:
+        raise ValueError(
+            f"nothing beside {data} says how it was made: enrich with `semenrich enrich`, or call "
+            "semenrich_datasets.audit.write_audit with the enricher itself"
+        )
+    beside = Path(data).parent / str(settings["index"])
+    kept = str(beside) if settings["index"] and beside.is_dir() else settings["index"]
+    if not (index or kept):
+        raise ValueError(f"the index of {data} was not kept: name it with --index INDEX")
+    return SemEnricher.from_dict(settings, index or kept)
 
 
 @contextmanager
@@ -199,12 +237,20 @@ def _context_columns(reports: Dataset, text_column: str, given: list[str] | None
     return ["impression"] if has_impression else []
 
 
-def _push(enriched: Dataset, enricher: SemEnricher, repo_id: str) -> None:
-    from huggingface_hub import DatasetCard
+def _push(enriched: Dataset, enricher: SemEnricher, settings: dict[str, Any], repo_id: str) -> None:
+    from huggingface_hub import DatasetCard, HfApi
 
     from semenrich_datasets.audit import dataset_card
+    from semenrich_datasets.report_files import SETTINGS_NAME
 
     enriched.push_to_hub(repo_id)
+    HfApi().upload_file(
+        path_or_fileobj=json.dumps(settings, indent=1).encode(),
+        path_in_repo=SETTINGS_NAME,
+        repo_id=repo_id,
+        repo_type="dataset",
+        commit_message="How it was made",
+    )
     card = DatasetCard.load(repo_id)  # written by push_to_hub: its front matter lists the files
     card.text = dataset_card(enriched, enricher)
     card.push_to_hub(repo_id)

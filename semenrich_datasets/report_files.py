@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
+from datasets.table import embed_table_storage
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HFValidationError,
+    RepositoryNotFoundError,
+)
 
 #: The built-in sample, in place of a file or a Hub id.
 PHANTOM = "phantom"
 
 _BUILDERS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+#: Name of the file that says how enriched reports were made.
+SETTINGS_NAME = "semenrich.json"
+_SCHEMA_KEY = b"semenrich"
+_ROW_GROUP = 1_000
 _FORMS = "a .csv, .jsonl, .json or .parquet file, a folder saved by datasets, or a Hub id"
 
 
@@ -45,14 +58,16 @@ def load_reports(source: str, split: str | None = None) -> Dataset:
     return _one_split(loaded, source, split)
 
 
-def save_reports(reports: Dataset, target: str) -> None:
+def save_reports(reports: Dataset, target: str, settings: Mapping[str, Any] | None = None) -> None:
     """Saves reports in the form that the target's ending names, a folder without an ending.
 
-    A CSV file holds lists as JSON text, and no images.
+    A CSV file holds lists as JSON text, and no images. How the reports were made is written beside
+    them, and into the schema of a Parquet file: [`read_settings`] finds it again.
 
     Args:
         reports (`datasets.Dataset`): What to save.
         target (`str`): A CSV, JSONL, JSON or Parquet file, or a folder.
+        settings (`Mapping[str, Any]`, *optional*): What `SemEnricher.to_dict` gave: JSON values.
 
     Raises:
         `ValueError`: When the ending is another one.
@@ -65,12 +80,56 @@ def save_reports(reports: Dataset, target: str) -> None:
         case ".json" | ".jsonl":
             _without_images(reports).to_json(target)
         case ".parquet":
-            reports.to_parquet(target)
+            _write_parquet(reports, path, settings)
         case "":
             reports.save_to_disk(target)
         case other:
             endings = ", ".join(sorted(_BUILDERS))
             raise ValueError(f"cannot write {other} files; expected {endings} or a folder")
+    if settings is not None:
+        settings_path(target).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+
+
+def settings_path(target: str) -> Path:
+    """Gives where the settings of saved reports stand: in their folder, or beside their file."""
+    path = Path(target)
+    return path.with_suffix(f".{SETTINGS_NAME}") if path.suffix else path / SETTINGS_NAME
+
+
+def read_settings(source: str) -> dict[str, Any] | None:
+    """Reads how saved reports were made.
+
+    Args:
+        source (`str`): What [`save_reports`] wrote, or the Hub id of an enriched dataset.
+
+    Returns:
+        `dict[str, Any]` or `None`: What `SemEnricher.to_dict` gave, and where the index lies; None
+        where nothing says so.
+    """
+    beside = settings_path(source)
+    if beside.is_file():
+        return dict(json.loads(beside.read_text(encoding="utf-8")))
+    if Path(source).suffix == ".parquet" and Path(source).is_file():
+        written = (pq.read_schema(source).metadata or {}).get(_SCHEMA_KEY)
+        return None if written is None else dict(json.loads(written))
+    if Path(source).exists() or Path(source).suffix in _BUILDERS or source == PHANTOM:
+        return None
+    try:
+        found = hf_hub_download(source, SETTINGS_NAME, repo_type="dataset")
+    except (HFValidationError, EntryNotFoundError, RepositoryNotFoundError):
+        return None
+    return dict(json.loads(Path(found).read_text(encoding="utf-8")))
+
+
+def _write_parquet(reports: Dataset, path: Path, settings: Mapping[str, Any] | None) -> None:
+    """Writes a Parquet file as `Dataset.to_parquet` does, the settings in its schema."""
+    schema = reports.features.arrow_schema
+    if settings is not None:
+        written = {_SCHEMA_KEY: json.dumps(settings).encode()}
+        schema = schema.with_metadata({**(schema.metadata or {}), **written})
+    with pq.ParquetWriter(path, schema) as writer:
+        for batch in reports.with_format("arrow").iter(batch_size=_ROW_GROUP):
+            writer.write_table(embed_table_storage(batch).cast(schema), _ROW_GROUP)
 
 
 def check_target(target: str) -> None:

@@ -12,7 +12,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from trl.distributed import DistributedBackend
 from trl.models import unwrap_model_for_generation
 
-from semenrich_datasets.corpus import check_column
+from semenrich_datasets.columns import check_column
 from semenrich_trainers.config import ReportConfig
 from semenrich_trainers.generation import generate_completions
 from semenrich_trainers.report_scores import ReportScorer

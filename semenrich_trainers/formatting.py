@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from datasets.formatting.formatting import LazyDict, LazyRow
 
-from semenrich_datasets.corpus import check_column
-from semenrich_datasets.enricher import SemEnricher
+from semenrich_datasets.columns import check_column
+from semenrich_datasets.enrich import SemEnricher
 
 DEFAULT_PROMPT = (
     "Report this chest X-ray: the findings between <think> and </think>, then the impression "
@@ -161,7 +160,9 @@ class ReportFormatter:
         Raises:
             `ValueError`: When the findings or the impression column is missing.
         """
-        enriched = fresh_variant(self.enricher)(rows) if self.enricher else {}
+        enriched: dict[str, Any] = {}
+        if self.enricher:
+            enriched = self.enricher.with_variant(int(torch.randint(2**31, ())))(rows)
         findings = _column(self.findings_column, enriched or rows, "findings_column")
         impressions = _column(self.impression_column, rows, "impression_column")
         # `Dataset.map` reads lazily, and must not decode images that it keeps as they are.
@@ -181,14 +182,6 @@ class ReportFormatter:
             "prompt": [{"role": "user", "content": self.prompt}],
             "completion": [{"role": "assistant", "content": text}],
         }
-
-
-def fresh_variant(enricher: SemEnricher) -> SemEnricher:
-    """Gives the enricher with a variant drawn by torch's generator, what it has fitted shared."""
-    other = copy(enricher)
-    other.selection = enricher.selection  # the copy leaves out this memo, as a pickle does
-    other.variant = int(torch.randint(2**31, ()))
-    return other
 
 
 def _column(name: str, rows: Mapping[str, Any], argument: str) -> Any:

@@ -16,7 +16,7 @@ from transformers import (
 )
 from trl.data_utils import prepare_multimodal_messages
 
-from semenrich_datasets.embedding import Encoder
+from semenrich_datasets.index.embedding import Encoder
 from semenrich_trainers.formatting import parse_report
 from semenrich_trainers.sentence_vectors import SentenceVectors
 from semenrich_trainers.set_distance import Distance, medoid

@@ -52,9 +52,9 @@ class RewardContext:
         return reward
 
     def set_distance(self, distance: Distance) -> RewardFunc:
-        """Makes a set-distance reward with the encoder of the index."""
-        encoder = self.index.encoder or self.index.config["embedder"]
-        return SetDistanceReward(distance, encoder, **self.columns)
+        """Makes a set-distance reward with the encoder and the reader of the index."""
+        encoder = self.index.encoder or self.index.config.embedder
+        return SetDistanceReward(distance, encoder, self.index.reader, **self.columns)
 
 
 NAMED_REWARDS: dict[str, Callable[[RewardContext], RewardFunc]] = {

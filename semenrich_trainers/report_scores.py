@@ -9,14 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from semenrich_datasets.index import FindingsIndex
-from semenrich_datasets.signs import classify_sentences
+from semenrich_datasets.index import FindingsIndex, Unit
 from semenrich_trainers.formatting import ParsedReport, parse_report
+from semenrich_trainers.rewards.cluster import unit_sets
 from semenrich_trainers.rewards.sections import f1
 from semenrich_trainers.rewards.text import BleuReward
-from semenrich_trainers.sentence_units import SentenceUnits, Unit
 
-Pair = tuple[set[Unit], set[Unit]]
+Pair = tuple[frozenset[Unit], frozenset[Unit]]
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,13 @@ class ReportScores:
 
     Args:
         metrics (`dict[str, float]`): 0 to 1 each. `cluster_f1`: mean over the reports of the F1 of
-            the findings' clusters; `cluster_precision`, `cluster_recall`: over all their
+            the findings' units; `cluster_precision`, `cluster_recall`: over all their
             statements together; `cluster_f1_normal`, `cluster_f1_abnormal`: F1 over all normal, or
             abnormal, statements; `impression_cluster_f1`; `sentence_bleu` of the findings;
             `format_rate`. Reports without reference findings count in the last alone.
         reports (`pandas.DataFrame`): A row per report: completion, references, its F1.
-        missed (`pandas.DataFrame`): The clusters that references hold and completions lack, the
-            most often missed first: `sentence` (the most common of the cluster), `sign`, `missed`,
+        missed (`pandas.DataFrame`): The units that references hold and completions lack, the
+            most often missed first: `sentence` (the most common of the unit), `sign`, `missed`,
             `held` (reports whose reference holds it).
     """
 
@@ -41,7 +40,7 @@ class ReportScores:
 
 
 class ReportScorer:
-    """Scores completions against reference reports by an index; it remembers sentences.
+    """Scores completions against reference reports by an index.
 
     Args:
         index ([`FindingsIndex`]): Of findings.
@@ -49,10 +48,9 @@ class ReportScorer:
     """
 
     def __init__(self, index: FindingsIndex, impression_index: FindingsIndex | None = None) -> None:
-        self.findings = SentenceUnits(index)
-        self.impressions = SentenceUnits(impression_index) if impression_index else self.findings
+        self.index = index
+        self.impression_index = impression_index or index
         self._bleu = BleuReward(impression_column=None)
-        self._signs: list[str] = index.clusters.column("sign").to_pylist()
 
     def __call__(
         self, completions: Sequence[str], findings: Sequence[Any], impressions: Sequence[Any]
@@ -86,35 +84,34 @@ class ReportScorer:
         )
 
     def most_missed(self, completions: Sequence[str], findings: Sequence[Any]) -> pd.DataFrame:
-        """Gives the clusters that references hold and completions lack, as of [`ReportScores`]."""
+        """Gives the units that references hold and completions lack, as of [`ReportScores`]."""
         pairs = self._pairs([parse_report(text) for text in completions], _texts(findings))
         return self._missed([pair for pair in pairs if pair is not None])
 
     def _pairs(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> list[Pair | None]:
-        sets = self.findings([*(report.findings for report in parsed), *wanted])
+        sets = unit_sets(self.index, [*(report.findings for report in parsed), *wanted])
         pairs = zip(sets[: len(wanted)], sets[len(wanted) :], strict=True)
         return [pair if text.strip() else None for pair, text in zip(pairs, wanted, strict=True)]
 
     def _missed(self, pairs: Sequence[Pair]) -> pd.DataFrame:
-        held = Counter(cluster for _, wanted in pairs for cluster in _clusters(wanted))
-        missed = Counter(
-            cluster for written, wanted in pairs for cluster in _clusters(wanted - written)
-        )
-        texts = self.findings.index.clusters.column("text")
+        held = Counter(unit.unit_id for _, wanted in pairs for unit in wanted)
+        missed = Counter(unit.unit_id for written, wanted in pairs for unit in wanted - written)
+        texts = self.index.unit_table.column("text")
         rows = [
-            (texts[cluster].as_py(), self._signs[cluster], count, held[cluster])
-            for cluster, count in sorted(missed.items(), key=lambda item: (-item[1], item[0]))
+            (texts[unit].as_py(), self.index.unit_signs[unit], count, held[unit])
+            for unit, count in sorted(missed.items(), key=lambda item: (-item[1], item[0]))
+            if unit >= 0
         ]
         return pd.DataFrame(rows, columns=["sentence", "sign", "missed", "held"])
 
     def _impression_f1(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> float:
-        written = self.impressions([report.impression for report in parsed])
-        scores = map(_pair_f1, written, self.impressions(wanted))
+        written = unit_sets(self.impression_index, [report.impression for report in parsed])
+        scores = map(_pair_f1, written, unit_sets(self.impression_index, wanted))
         return _mean([score for score, text in zip(scores, wanted, strict=True) if text.strip()])
 
     def _pooled(self, pairs: Sequence[Pair]) -> dict[str, float]:
         shared, written, wanted = (
-            Counter(self._sign(unit) for units in sets for unit in units)
+            Counter(unit.sign for units in sets for unit in units)
             for sets in (
                 [generated & reference for generated, reference in pairs],
                 [generated for generated, _ in pairs],
@@ -128,19 +125,9 @@ class ReportScorer:
             "cluster_f1_abnormal": f1(shared["abnormal"], written["abnormal"], wanted["abnormal"]),
         }
 
-    def _sign(self, unit: Unit) -> str:
-        if unit.cluster_id >= 0:
-            return self._signs[unit.cluster_id]
-        said: Any = unit.statement
-        return classify_sentences([said])[0] if isinstance(said, str) else said[0]
 
-
-def _pair_f1(written: set[Unit], wanted: set[Unit]) -> float:
+def _pair_f1(written: frozenset[Unit], wanted: frozenset[Unit]) -> float:
     return f1(len(written & wanted), len(written), len(wanted))
-
-
-def _clusters(units: set[Unit]) -> set[int]:
-    return {unit.cluster_id for unit in units if unit.cluster_id >= 0}
 
 
 def _texts(values: Sequence[Any]) -> list[str]:

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semenrich_datasets.assertions import read_sentence
-from semenrich_datasets.embedding import Encoder, embed_sentences, load_encoder
+from semenrich_datasets.index.embedding import Encoder, embed_sentences, load_encoder
+from semenrich_datasets.reading import Reader, Reading, as_reader
+from semenrich_datasets.reading.signs import SIGNS
 from semenrich_datasets.sentences import normalize_sentence, split_sentences
-from semenrich_trainers.sentence_units import sides_of
 
 #: Distinct sentences whose vectors are remembered: 2,304 floats each with MiniLM, 150 MB in all.
 _MEMORY = 2**14
-_SIGNS = ("normal", "abnormal", "neutral")
 
 
 class SentenceVectors:
@@ -28,10 +27,12 @@ class SentenceVectors:
     Args:
         encoder (`Encoder` or `str`, *optional*): As of [`FindingsIndex.build`]; all-MiniLM-L6-v2
             by default. Loaded when first needed.
+        reader ([`Reader`], *optional*): Tells sign and side; the chest X-ray one by default.
     """
 
-    def __init__(self, encoder: Encoder | str | None = None) -> None:
+    def __init__(self, encoder: Encoder | str | None = None, reader: Reader | None = None) -> None:
         self.encoder = encoder
+        self.reader = as_reader(reader)
         self._known: dict[str, NDArray[np.float32]] = {}
 
     def __call__(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -47,16 +48,17 @@ class SentenceVectors:
         if new:
             encoder = load_encoder(self.encoder)
             vectors = embed_sentences(new, encoder, show_progress=False)
-            self._known.update(zip(new, map(_mark, new, vectors), strict=True))
+            readings = map(self.reader.read, new)
+            self._known.update(zip(new, map(_mark, readings, vectors), strict=True))
         return [_stack([self._known[sentence] for sentence in sentences]) for sentences in cut]
 
     def __getstate__(self) -> dict[str, object]:
-        return {"encoder": self.encoder, "_known": {}}
+        return {"encoder": self.encoder, "reader": self.reader, "_known": {}}
 
 
-def _mark(sentence: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    sign = np.array([read_sentence(sentence).sign == one for one in _SIGNS], dtype=np.float32)
-    sides = sides_of(sentence)
+def _mark(reading: Reading, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    sign = np.array([reading.sign == one for one in SIGNS], dtype=np.float32)
+    sides = reading.sides if reading.sign == "abnormal" else ()
     side = np.array([side in (sides or ("left", "right")) for side in ("left", "right")])
     marks = np.kron(sign, side / np.sqrt(side.sum())).astype(np.float32)
     return np.kron(marks, vector)

@@ -8,7 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from semenrich_datasets import FindingsIndex, index_files
-from semenrich_datasets.clustering import DBSCAN
+from semenrich_datasets.index.clustering import DBSCAN
 
 DIMENSIONS = 64
 _FILLERS = frozenset("the is are there a an of and in xxxx 2".split())

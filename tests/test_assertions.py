@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from semenrich_datasets.assertions import read_sentence
+from semenrich_datasets.reading.reader import read_sentence
 
 
 def said(sentence):

@@ -9,8 +9,8 @@ from datasets import Dataset, Features, Value
 from fakes import RARE, build_index, made_up_reports, use_hf_home
 
 from semenrich_datasets import SemEnricher
-from semenrich_datasets.audit import dataset_card, shown_texts, summarize
-from semenrich_datasets.audit_tables import LEFT_OUT, audit_tables, cluster_sizes
+from semenrich_datasets.audit.summary import dataset_card, shown_texts, summarize
+from semenrich_datasets.audit.tables import LEFT_OUT, audit_tables, cluster_sizes
 
 ODD_ROWS = [
     {"findings": None, "impression": None},

@@ -12,11 +12,11 @@ from fakes import build_index, made_up_reports, use_hf_home
 from typer.testing import CliRunner
 
 from semenrich_datasets import SemEnricher
-from semenrich_datasets.audit import summarize
-from semenrich_datasets.audit_page import write_audit
-from semenrich_datasets.audit_tables import audit_tables
+from semenrich_datasets.audit.page import write_audit
+from semenrich_datasets.audit.summary import summarize
+from semenrich_datasets.audit.tables import audit_tables
+from semenrich_datasets.audit.verdicts import VERDICTS, read_verdicts
 from semenrich_datasets.cli import app
-from semenrich_datasets.verdicts import VERDICTS, read_verdicts
 
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
 pytestmark = pytest.mark.skipif(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from semenrich_datasets.cliques import (
+from semenrich_datasets.enrich.cliques import (
     MAX_CLIQUES,
     CompatibilityGraph,
     addable_pairs,

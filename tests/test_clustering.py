@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
-from semenrich_datasets import clustering, neighbors
-from semenrich_datasets.clustering import DBSCAN, HDBSCAN, KMeans, cluster_vectors
+from semenrich_datasets.index import clustering, neighbors
+from semenrich_datasets.index.clustering import DBSCAN, HDBSCAN, KMeans, cluster_vectors
 
 
 def blobs(n=600, centers=8, d=16, std=1.0, seed=0):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semenrich_datasets.corpus import (
+from semenrich_datasets.index.counting import (
     SPLITTERS,
     check_column,
     count_sentences,

@@ -8,14 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from semenrich_datasets import embedding
-from semenrich_datasets.embedding import (
+from semenrich_datasets.index import embedding
+from semenrich_datasets.index.embedding import (
     DEFAULT_ENCODER,
     embed_sentences,
     encoder_name,
     load_encoder,
 )
-from semenrich_datasets.vector_cache import VectorCache
+from semenrich_datasets.index.vector_cache import VectorCache
 
 SENTENCES = [f"the lungs are clear in zone {number}." for number in range(50)]
 
@@ -213,7 +213,7 @@ class TestEncoders:
             load_encoder(tmp_path / "none")
 
     def test_importing_the_module_imports_no_torch(self):
-        code = "import sys, semenrich_datasets.embedding; print('torch' in sys.modules)"
+        code = "import sys, semenrich_datasets.index.embedding; print('torch' in sys.modules)"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         assert json.loads(run.stdout.lower()) is False
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semenrich_datasets.assertions import read_sentence
-from semenrich_datasets.guards import REFUSALS, Guard, Proposal, read_report, refusal, travels
-from semenrich_datasets.lexicon import load_lexicon
+from semenrich_datasets.enrich.facts import REFUSALS, Guard, Proposal, read_report, refusal, travels
+from semenrich_datasets.reading.lexicon import load_lexicon
+from semenrich_datasets.reading.reader import read_sentence
 
 GOLD = Path(__file__).parents[2] / "shared" / "gold" / "addition_verdicts_dev.jsonl"
 

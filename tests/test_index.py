@@ -23,11 +23,11 @@ from fakes import (
 )
 
 from semenrich_datasets import FindingsIndex
-from semenrich_datasets import index as index_module
-from semenrich_datasets.clustering import HDBSCAN, KMeans
-from semenrich_datasets.fitting import CLUSTER_SCHEMA, SENTENCE_SCHEMA
-from semenrich_datasets.index_files import IndexFileError
-from semenrich_datasets.llm_signs import LLMSigns
+from semenrich_datasets.index import findings_index as index_module
+from semenrich_datasets.index.clustering import HDBSCAN, KMeans
+from semenrich_datasets.index.files import IndexFileError
+from semenrich_datasets.index.llm_signs import LLMSigns
+from semenrich_datasets.index.tables import CLUSTER_SCHEMA, SENTENCE_SCHEMA
 
 
 @pytest.fixture(autouse=True)

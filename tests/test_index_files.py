@@ -5,7 +5,7 @@ import json
 import pytest
 from fakes import use_hf_home
 
-from semenrich_datasets.index_files import (
+from semenrich_datasets.index.files import (
     CARD_NAME,
     CONFIG_NAME,
     DATA_FILES,
@@ -92,7 +92,7 @@ def test_a_crash_while_writing_leaves_the_old_index_whole(folder, failing):
 
 
 def test_a_crash_at_the_last_step_leaves_the_old_index_whole(folder, monkeypatch):
-    from semenrich_datasets import index_files
+    from semenrich_datasets.index import files as index_files
 
     def crash(path, text):
         if path.name == CONFIG_NAME:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from semenrich_datasets.enrich.guards.judges import ImageTextGuard, LLMGuard, NLIGuard, opposite
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -21,8 +22,7 @@ from transformers import (
 )
 
 from semenrich_datasets import judges
-from semenrich_datasets.guards import Proposal
-from semenrich_datasets.judges import ImageTextGuard, LLMGuard, NLIGuard, opposite
+from semenrich_datasets.enrich.facts import Proposal
 
 
 def proposal(sentence, findings="", context="", image=None):

@@ -6,10 +6,10 @@ import pickle
 
 import pytest
 
-from semenrich_datasets.assertions import read_sentence
-from semenrich_datasets.guards import refusal
-from semenrich_datasets.lexicon import CHEST_LEXICON, load_lexicon
-from semenrich_datasets.lexicon_entries import ANYTHING, tokenize
+from semenrich_datasets.enrich.facts import refusal
+from semenrich_datasets.reading.lexicon import CHEST_LEXICON, load_lexicon
+from semenrich_datasets.reading.lexicon_entries import ANYTHING, tokenize
+from semenrich_datasets.reading.reader import read_sentence
 
 KNEE_TABLES = """
 [structures.menisci]

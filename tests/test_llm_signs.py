@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semenrich_datasets.llm_signs import LLMSigns, draw_occurrences
+from semenrich_datasets.index.llm_signs import LLMSigns, draw_occurrences
 
 ANSWERS = {
     "lungs clear": "normal",

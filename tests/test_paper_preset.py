@@ -12,9 +12,9 @@ import pytest
 from fakes import build_index, made_up_reports, use_hf_home
 
 from semenrich_datasets import SemEnricher
-from semenrich_datasets.cliques import from_bits, to_bits
-from semenrich_datasets.clustering import KMeans
-from semenrich_datasets.selection import PaperSelection, RandomSelection, Report
+from semenrich_datasets.enrich.cliques import from_bits, to_bits
+from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection, Report
+from semenrich_datasets.index.clustering import KMeans
 
 IU_REPORTS = Path(__file__).parents[2] / "shared" / "iu_xray" / "reports.csv"
 

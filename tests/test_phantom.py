@@ -20,9 +20,9 @@ from semenrich_datasets.phantom import (
     omitted_normals,
     statements,
 )
-from semenrich_datasets.phantom_grammar import rules, sentence_index
-from semenrich_datasets.phantom_images import render
-from semenrich_datasets.phantom_truth import FINDINGS, NORMALS, PRIOR, normal_statements
+from semenrich_datasets.phantom.grammar import rules, sentence_index
+from semenrich_datasets.phantom.images import render
+from semenrich_datasets.phantom.truth import FINDINGS, NORMALS, PRIOR, normal_statements
 
 NOISE = 0.012 * 255  # standard deviation of the film's grain, in grey levels
 

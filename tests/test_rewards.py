@@ -11,9 +11,10 @@ import pytest
 from fakes import FakeEncoder, build_index, use_hf_home
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from semenrich_trainers.sentence_units import SentenceUnits, statement_of
 
-from semenrich_datasets.clustering import DBSCAN
-from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.index.clustering import DBSCAN
+from semenrich_datasets.index.findings_index import FindingsIndex
 from semenrich_datasets.phantom import load_phantom
 from semenrich_datasets.sentences import split_sentences
 from semenrich_trainers.rewards import (
@@ -27,7 +28,6 @@ from semenrich_trainers.rewards import (
     SetDistanceReward,
     format_reward,
 )
-from semenrich_trainers.sentence_units import SentenceUnits, statement_of
 
 REFERENCE = (
     "The heart is normal in size. There is a small left pleural effusion. The lungs are clear."

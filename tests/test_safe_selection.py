@@ -8,10 +8,10 @@ from fakes import build_index, made_up_reports, use_hf_home
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semenrich_datasets.assertions import read_sentence
-from semenrich_datasets.guards import ReportFacts, refusal
-from semenrich_datasets.safe_selection import SafeSelection, list_statements
-from semenrich_datasets.selection import Report
+from semenrich_datasets.enrich.facts import ReportFacts, refusal
+from semenrich_datasets.enrich.paper_selection import Report
+from semenrich_datasets.enrich.safe_selection import SafeSelection, list_statements
+from semenrich_datasets.reading.reader import read_sentence
 from semenrich_datasets.sentences import split_sentences
 
 BOTH = "No pleural effusion or pneumothorax."

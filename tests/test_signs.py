@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semenrich_datasets.assertions import read_sentence
-from semenrich_datasets.signs import (
+from semenrich_datasets.reading.reader import read_sentence
+from semenrich_datasets.reading.signs import (
     SIGNS,
     classify_sentences,
     cluster_signs,

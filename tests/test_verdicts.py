@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from semenrich_datasets.verdicts import VERDICT_COLUMNS, VERDICTS, exact_interval, read_verdicts
+from semenrich_datasets.audit.verdicts import (
+    VERDICT_COLUMNS,
+    VERDICTS,
+    exact_interval,
+    read_verdicts,
+)
 
 
 def write_csv(path, rows):

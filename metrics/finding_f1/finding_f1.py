@@ -7,10 +7,10 @@ from typing import Any
 import datasets
 import evaluate
 
-from .finding_claims import Content, FindingsIndex, read_assertions, read_clusters
+from .finding_claims import Content, FindingsIndex, Reader, read_assertions, read_units
 from .finding_counts import Tally, averages, bootstrap_intervals, report_values, tally
 
-Reader = Callable[[list[str]], list[Content]]
+Read = Callable[[list[str]], list[Content]]
 Pairs = list[tuple[Content, Content]]
 
 # The signs that are averaged over, by how the figures' names end: what is neutral never counts.
@@ -29,7 +29,7 @@ _DESCRIPTION = """\
 Finding F1 reads what a radiology report asserts (findings that are there, may be there or are not
 there, structures that are normal) and compares the generated report with the reference: precision,
 recall and F1, of normal and abnormal statements apart. Nothing is downloaded, and negation counts.
-With a FindingsIndex it also compares the clusters of the reports' sentences.
+With a FindingsIndex it also compares the units of the reports' sentences.
 """
 
 _KWARGS_DESCRIPTION = """
@@ -41,7 +41,10 @@ Args:
 
 Options, given to `evaluate.load`:
     index (`str` or `FindingsIndex`, *optional*):
-        Folder or Hub id of a FindingsIndex, or one. Adds the figures of clusters.
+        Folder or Hub id of a FindingsIndex, or one. Adds the figures of its units.
+    lexicon (`str` or `Reader`, *optional*):
+        Name of a packaged lexicon, a TOML file, or a Reader; that of the index by default, without
+        an index the chest X-ray one.
     per_report (`bool`, *optional*, defaults to `False`):
         Adds `finding_per_report`.
     bootstrap (`int`, *optional*, defaults to `0`):
@@ -57,7 +60,8 @@ Returns:
     - `finding_macro_f1` (`float`): of the mean precision and the mean recall of the concepts.
     - `finding_example_f1` (`float`): mean F1 of the reports.
     - each again with `_normal` and with `_abnormal` at the end, over the assertions of that sign.
-    - `finding_cluster_f1` and so on (with `index`): all of the above over clusters.
+    - `finding_cluster_f1` and so on (with `index`): all of the above over units: what sentences
+      say, whatever their words.
     - `finding_unread` (`dict`): of `predictions` and of `references`, the share of sentences
       without an assertion that is understood.
     - `finding_index` (`str`, with `index`): the digest of the index.
@@ -86,12 +90,14 @@ class FindingF1(evaluate.Metric):
         self,
         *,
         index: str | FindingsIndex | None = None,
+        lexicon: str | Reader | None = None,
         per_report: bool = False,
         bootstrap: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.index = index
+        self.lexicon = lexicon
         self.per_report = per_report
         self.bootstrap = bootstrap
 
@@ -112,15 +118,22 @@ class FindingF1(evaluate.Metric):
             return self.index
         return FindingsIndex.from_pretrained(self.index)
 
+    @cached_property
+    def _reader(self) -> Reader:
+        """What reads the reports, made when it is first asked for."""
+        if self.lexicon is None:
+            return Reader() if self._opened is None else self._opened.reader
+        return self.lexicon if isinstance(self.lexicon, Reader) else Reader(self.lexicon)
+
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
         _check_reports(predictions=predictions, references=references)
-        pairs = _read_pairs(read_assertions, predictions, references)
+        pairs = _read_pairs(partial(read_assertions, reader=self._reader), predictions, references)
         parts = self._score("", pairs)
         results: dict[str, Any] = {"finding_unread": _unread(pairs)}
         index = self._opened
         if index is not None:
             results["finding_index"] = index.digest
-            pairs = _read_pairs(partial(read_clusters, index=index), predictions, references)
+            pairs = _read_pairs(partial(read_units, index=index), predictions, references)
             parts = [a | b for a, b in zip(parts, self._score("cluster_", pairs), strict=True)]
         figures, intervals, columns = parts
         results |= {f"finding_{name}": value for name, value in figures.items()}
@@ -163,7 +176,7 @@ def _check_reports(**columns: list[str]) -> None:
             )
 
 
-def _read_pairs(read: Reader, predictions: list[str], references: list[str]) -> Pairs:
+def _read_pairs(read: Read, predictions: list[str], references: list[str]) -> Pairs:
     """What each prediction and its reference say; each distinct report is read once."""
     distinct = list(dict.fromkeys(predictions + references))
     contents = dict(zip(distinct, read(distinct), strict=True))

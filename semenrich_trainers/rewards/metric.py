@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from semenrich_datasets.corpus import check_column
+from semenrich_datasets.columns import check_column
 from semenrich_trainers.formatting import completion_text, parse_report
 
 #: Pairs of completion and reference whose score is remembered.

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from semenrich_datasets.corpus import check_column
+from semenrich_datasets.columns import check_column
 from semenrich_trainers.formatting import completion_text, parse_report
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from semenrich_datasets.embedding import Encoder
+from semenrich_datasets.index.embedding import Encoder
+from semenrich_datasets.reading import Reader
 from semenrich_trainers.rewards.sections import SectionReward
 from semenrich_trainers.sentence_vectors import SentenceVectors
 from semenrich_trainers.set_distance import DISTANCES, Distance, set_similarity
@@ -21,6 +22,7 @@ class SetDistanceReward(SectionReward):
     Args:
         distance (`str`, *optional*, defaults to `"chamfer"`): "chamfer", "matching" or "energy".
         encoder (`Encoder` or `str`, *optional*): Of sentences; all-MiniLM-L6-v2 by default.
+        reader ([`Reader`], *optional*): Tells signs and sides; the chest X-ray one by default.
         findings_column (`str`, *optional*, defaults to `"findings"`): Column of the reference
             findings.
         impression_column (`str` or `None`, *optional*, defaults to `"impression"`): Column of the
@@ -34,6 +36,7 @@ class SetDistanceReward(SectionReward):
         self,
         distance: Distance = "chamfer",
         encoder: Encoder | str | None = None,
+        reader: Reader | None = None,
         *,
         findings_column: str = "findings",
         impression_column: str | None = "impression",
@@ -43,7 +46,7 @@ class SetDistanceReward(SectionReward):
             raise ValueError(msg)
         super().__init__(findings_column, impression_column)
         self.distance = distance
-        self.vectors = SentenceVectors(encoder)
+        self.vectors = SentenceVectors(encoder, reader)
         self.__name__ = f"{distance}_reward"
 
     def score(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from semenrich_datasets.corpus import check_column
+from semenrich_datasets.columns import check_column
 from semenrich_datasets.sentences import normalize_sentence, split_sentences
 from semenrich_trainers.formatting import completion_text, parse_report
 from semenrich_trainers.rewards.sections import SectionReward, f1

@@ -16,7 +16,7 @@ from bench_iu import build_iu
 from common import load_iu, print_table
 
 from semenrich_datasets import FindingsIndex
-from semenrich_datasets.cliques import (
+from semenrich_datasets.enrich.cliques import (
     CompatibilityGraph,
     addable_pairs,
     from_bits,

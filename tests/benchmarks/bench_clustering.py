@@ -19,10 +19,10 @@ import psutil
 from common import IU_REPORTS, load_iu, print_table
 from sklearn.metrics import adjusted_rand_score
 
-from semenrich_datasets import neighbors
-from semenrich_datasets.clustering import cluster_vectors
-from semenrich_datasets.embedding import embed_sentences
-from semenrich_datasets.neighbors import (
+from semenrich_datasets.index import neighbors
+from semenrich_datasets.index.clustering import cluster_vectors
+from semenrich_datasets.index.embedding import embed_sentences
+from semenrich_datasets.index.neighbors import (
     build_search_index,
     faiss_module,
     load_search_index,

@@ -11,7 +11,7 @@ import torch
 from bench_clustering import load_now, report_sentences, timed
 from common import IU_REPORTS, print_table
 
-from semenrich_datasets.embedding import embed_sentences, load_encoder
+from semenrich_datasets.index.embedding import embed_sentences, load_encoder
 
 ROUNDS = 3
 

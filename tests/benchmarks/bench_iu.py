@@ -12,7 +12,7 @@ from common import load_iu, print_table
 from huggingface_hub import constants
 
 from semenrich_datasets import FindingsIndex, SemEnricher
-from semenrich_datasets import index as index_module
+from semenrich_datasets.index import findings_index as index_module
 
 
 def build_iu(preset):

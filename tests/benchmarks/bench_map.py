@@ -18,7 +18,7 @@ from bench_iu import build_iu
 from common import load_iu, print_table
 
 from semenrich_datasets import FindingsIndex, SemEnricher
-from semenrich_datasets.neighbors import nearest
+from semenrich_datasets.index.neighbors import nearest
 
 COPIES = 4
 ROUNDS = 5

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from semenrich_datasets.phantom import load_phantom
-from semenrich_datasets.phantom_truth import FINDINGS
+from semenrich_datasets.phantom.truth import FINDINGS
 
 
 def speeds():

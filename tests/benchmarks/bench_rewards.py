@@ -20,7 +20,7 @@ from time import perf_counter
 
 from common import IU_REPORTS, load_iu, print_table
 
-from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.index.findings_index import FindingsIndex
 from semenrich_datasets.phantom import load_phantom
 from semenrich_datasets.sentences import split_sentences
 from semenrich_trainers.rewards import (

@@ -21,9 +21,9 @@ from common import IU_REPORTS, load_iu, print_table
 from datasets import Dataset
 
 from semenrich_datasets import FindingsIndex, SemEnricher
-from semenrich_datasets.assertions import read_sentence
-from semenrich_datasets.guards import read_report
+from semenrich_datasets.enrich.facts import read_report
 from semenrich_datasets.phantom import is_true, load_phantom, omitted_normals, statements
+from semenrich_datasets.reading.reader import read_sentence
 from semenrich_datasets.sentences import split_sentences
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)

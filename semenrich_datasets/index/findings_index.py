@@ -1,0 +1,362 @@
+"""FindingsIndex: everything that is fitted on a corpus of reports."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import rustworkx as rx
+from huggingface_hub import HfApi
+from numpy.typing import NDArray
+from scipy import sparse
+
+from semenrich_datasets.columns import iterate_texts
+from semenrich_datasets.index.agreement import Agreement
+from semenrich_datasets.index.building import (
+    BuildSettings,
+    Clustering,
+    ClusteringName,
+    build_parts,
+    clustering_config,
+    splitter_of,
+)
+from semenrich_datasets.index.card import index_card
+from semenrich_datasets.index.config import IndexConfig, Preset
+from semenrich_datasets.index.cooccurrence import cooccurrence_graph
+from semenrich_datasets.index.embedding import Encoder, load_encoder
+from semenrich_datasets.index.files import Writer, index_digest, write_index
+from semenrich_datasets.index.location import Location, find_index
+from semenrich_datasets.index.parts import part_writers, read_parts
+from semenrich_datasets.index.units import Unit, UnitFinder
+from semenrich_datasets.reading import Lexicon, Reader, Sign, as_reader
+from semenrich_datasets.reading.signs import SignClassifier
+
+# Open indexes by digest: workers that are forked find them here and share their memory.
+_open_indexes: weakref.WeakValueDictionary[str, FindingsIndex] = weakref.WeakValueDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class FindingsIndex:
+    """Everything that is fitted on a corpus of reports; immutable.
+
+    Make one with [`FindingsIndex.build`] or [`FindingsIndex.from_pretrained`].
+
+    Args:
+        config ([`IndexConfig`]): Settings and figures of the build.
+        sentences (`pyarrow.Table`): A row per distinct sentence, the most common first: `sentence`
+            (normalized), `text` (most common spelling), `occurrences`, `reports` that hold it,
+            `cluster_id` (-1 noise), `unit_id`, `sign`, `centrality` (cosine to its unit's mean),
+            `transferable` (whether it may be proposed to other reports).
+        unit_table (`pyarrow.Table`): A row per unit, what sentences say in whatever words:
+            `unit_id`, `text` (its most common sentence), `content`, `sign`, `sign_share` (of its
+            occurrences with that sign), `sentences`, `occurrences`, `support` (different reports
+            that hold it), `position` (mean place in a report, 0 to 1), `x`, `y`.
+        cooccurrence (`scipy.sparse.csr_array` of shape `(n_units, n_units)`, int64): Reports that
+            hold both units; the diagonal is empty.
+        agreement ([`Agreement`]): What may be added to reports, and how reports speak of it.
+        search (`faiss.Index`): Sentence vectors, in the order of `sentences`.
+        reader ([`Reader`]): What reads sentences, with the lexicon of the index.
+        encoder (`Encoder` or `str`, *optional*): For sentences that the corpus did not hold;
+            by default the one the index was built with.
+
+    Example:
+        ```python
+        >>> index = FindingsIndex.build(reports, text_column="findings")
+        >>> index.save_pretrained("my-index")
+        >>> index.units(["The lungs are clear."])
+        [Unit(unit_id=0, sign='normal', content='normal lungs')]
+        ```
+    """
+
+    config: IndexConfig
+    sentences: pa.Table
+    unit_table: pa.Table
+    cooccurrence: sparse.csr_array
+    agreement: Agreement
+    search: Any
+    reader: Reader
+    encoder: Encoder | str | None = None
+
+    @classmethod
+    def build(
+        cls,
+        reports: Any,
+        text_column: str = "findings",
+        *,
+        embedder: Encoder | str | os.PathLike[str] | None = None,
+        clustering: ClusteringName | Clustering = "hdbscan",
+        lexicon: Reader | Lexicon | str | os.PathLike[str] | None = None,
+        signs: SignClassifier | None = None,
+        preset: Preset = "safe",
+        seed: int = 0,
+        show_progress: bool = True,
+    ) -> FindingsIndex:
+        """Fits an index on a corpus of reports.
+
+        Args:
+            reports (`datasets.Dataset`, `datasets.IterableDataset` or iterable): Rows with a
+                `text_column`, or the texts themselves.
+            text_column (`str`, *optional*, defaults to `"findings"`): Column of the report text.
+            embedder (`Encoder`, `str` or `os.PathLike`, *optional*): A SentenceTransformer (name,
+                folder or object) or anything with `encode`; all-MiniLM-L6-v2 by default.
+            clustering (`str` or config, *optional*, defaults to `"hdbscan"`): `"hdbscan"`,
+                `"dbscan"`, `"kmeans"`, or one of their configs.
+            lexicon ([`Reader`], [`Lexicon`], `str` or `os.PathLike`, *optional*): What the words
+                mean: a reader, a lexicon, the name of a packaged one or a TOML file. Chest X-ray by
+                default. It is saved in the index and read by all who use it.
+            signs (`SignClassifier`, *optional*): Sentences to "normal", "abnormal" or "neutral";
+                the reader's by default. [`LLMSigns`] is asked about a few sentences of each unit,
+                and the others take the unit's sign.
+            preset (`"safe"` or `"paper"`, *optional*, defaults to `"safe"`): "paper" cuts at every
+                "." and takes the clusters as they come out for units (SemEnrich, arXiv 2604.09887,
+                section 3); "safe" reads sentences, and a unit is what they say.
+            seed (`int`, *optional*, defaults to `0`): Of k-means.
+            show_progress (`bool`, *optional*, defaults to `True`): Whether to show progress bars.
+
+        Returns:
+            [`FindingsIndex`]
+
+        Raises:
+            `ValueError`: When the column is missing, no row has a text, or a setting is unknown.
+        """
+        splitter_of(preset)
+        settings = BuildSettings(
+            text_column=text_column,
+            encoder=load_encoder(embedder),
+            method=clustering_config(clustering),
+            reader=as_reader(lexicon),
+            signs=signs,
+            preset=preset,
+            seed=seed,
+        )
+        texts = iterate_texts(reports, text_column)
+        parts = build_parts(texts, settings, show_progress=show_progress)
+        return cls(*parts, encoder=settings.encoder)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        *,
+        subfolder: str = "",
+        revision: str | None = None,
+        token: str | bool | None = None,
+        force_download: bool = False,
+        encoder: Encoder | str | None = None,
+    ) -> FindingsIndex:
+        """Loads an index from a folder or from the Hub; no code of the index is run.
+
+        Args:
+            name_or_path (`str` or `os.PathLike`): A folder made by `save_pretrained`, or the id of
+                a Hub repository.
+            subfolder (`str`, *optional*): Where in it, such as "findings_index" of a model.
+            revision (`str`, *optional*): Branch, tag or commit on the Hub.
+            token (`str` or `bool`, *optional*): Hub token.
+            force_download (`bool`, *optional*, defaults to `False`): Whether to fetch the files
+                again though they are in the cache.
+            encoder (`Encoder` or `str`, *optional*): In place of the one it was built with.
+
+        Returns:
+            [`FindingsIndex`]: Its vectors are mapped from the file, not copied; nothing is written
+            but the Hub's own cache.
+
+        Raises:
+            `IndexFileError`: A `ValueError`, when files are missing, cut, edited, or newer.
+        """
+        location = find_index(
+            name_or_path,
+            subfolder=subfolder,
+            revision=revision,
+            token=token,
+            force_download=force_download,
+        )
+        return cls._open(location, encoder=encoder)
+
+    @classmethod
+    def _open(
+        cls, location: Location, *, verify: bool = True, encoder: Encoder | str | None = None
+    ) -> FindingsIndex:
+        parts, digest = read_parts(location.folder(), verify=verify)
+        index = cls(*parts, encoder=encoder)
+        index._remember(digest, location)
+        return index
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> str:
+        """Saves the index; an index that is already there stays whole until the new one is.
+
+        Args:
+            folder (`str` or `os.PathLike`): Made when missing.
+
+        Returns:
+            `str`: The digest of the index, SHA-256 in hex: equal content, equal digest.
+        """
+        digest = self._write(Path(folder))
+        self._remember(digest, find_index(folder))
+        return digest
+
+    def _write(self, folder: Path) -> str:
+        card = index_card(self.config, self.sentences, self.unit_table)
+        return write_index(folder, self.config.to_dict(), self._writers(), card)
+
+    def _writers(self) -> Mapping[str, Writer]:
+        return part_writers(
+            self.sentences,
+            self.unit_table,
+            self.cooccurrence,
+            self.agreement,
+            self.search,
+            self.reader,
+        )
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        commit_message: str = "Upload FindingsIndex",
+    ) -> str:
+        """Uploads the index to a model repository of the Hub, made when missing.
+
+        The index holds every distinct sentence of the corpus, rare ones of single patients
+        included: push an index of reports that may not be published with `private=True`.
+
+        Args:
+            repo_id (`str`): Such as "me/my-index".
+            private (`bool`, *optional*): Whether a new repository is private.
+            token (`str` or `bool`, *optional*): Hub token.
+            revision (`str`, *optional*): Branch to push to.
+            commit_message (`str`, *optional*): Of the one commit.
+
+        Returns:
+            `str`: Address of the commit.
+        """
+        api = HfApi(token=token)
+        repo = api.create_repo(repo_id, private=private, exist_ok=True)
+        with TemporaryDirectory() as folder:
+            self._write(Path(folder))
+            commit = api.upload_folder(
+                repo_id=repo.repo_id,
+                folder_path=folder,
+                revision=revision,
+                commit_message=commit_message,
+                delete_patterns=["*.parquet", "*.faiss", "lexicon-*.json"],
+            )
+        return str(commit.commit_url)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of settings and data, in hex; nothing is written for it."""
+        digest = index_digest(self.config.to_dict(), self._writers())
+        _open_indexes[digest] = self
+        return digest
+
+    def _remember(self, digest: str, location: Location) -> None:
+        self.__dict__["digest"] = digest
+        self.__dict__["_location"] = location
+        _open_indexes[digest] = self
+
+    def __reduce__(self) -> tuple[Callable[..., FindingsIndex], tuple[Any, ...]]:
+        """Pickles to digest and place, and workers map the same file; unsaved, to its content."""
+        location = self.__dict__.get("_location")
+        if location is not None:
+            return _open_again, (self.digest, location)
+        parts = (
+            self.config,
+            self.sentences,
+            self.unit_table,
+            self.cooccurrence,
+            self.agreement,
+            self.search,
+            self.reader,
+        )
+        return _make_again, (self.digest, parts)
+
+    @cached_property
+    def lookup(self) -> dict[str, int]:
+        """Row of each normalized sentence."""
+        return {key: row for row, key in enumerate(self.sentences.column("sentence").to_pylist())}
+
+    @cached_property
+    def unit_ids(self) -> NDArray[np.int64]:
+        """Unit of each sentence, int64, -1 for none."""
+        return np.asarray(self.sentences.column("unit_id").to_numpy())
+
+    @cached_property
+    def unit_signs(self) -> list[Sign]:
+        """Sign of each unit."""
+        return list(self.unit_table.column("sign").to_pylist())
+
+    @cached_property
+    def graph(self) -> rx.PyGraph[int, int]:
+        """The co-occurrence: a node per unit, and on each edge the reports that hold both."""
+        return cooccurrence_graph(self.cooccurrence)
+
+    def split(self, text: str) -> list[str]:
+        """Cuts a report into sentences the way the index was built, each as it was written."""
+        return splitter_of(self.config.preset).split(text)
+
+    def normalize(self, sentence: str) -> str:
+        """Gives the form under which the index knows a sentence."""
+        return splitter_of(self.config.preset).normalize(sentence)
+
+    def held_units(self, sentences: Sequence[str]) -> list[int]:
+        """Gives the units of those sentences that the corpus holds, ascending, each once."""
+        rows = (self.lookup.get(self.normalize(sentence)) for sentence in sentences)
+        return sorted({int(self.unit_ids[row]) for row in rows if row is not None} - {-1})
+
+    def units(self, sentences: Sequence[str]) -> list[Unit]:
+        """Gives what each sentence says, in the one form that paraphrases share.
+
+        A sentence of the corpus has its unit, one that is understood the unit of its content. Of
+        others the nearest sentence of the corpus with the same sign tells the cluster, and what has
+        none is a unit of its own: "No effusion." never shares one with "Effusion.".
+
+        Args:
+            sentences (`Sequence[str]`): In any spelling.
+
+        Returns:
+            `list[Unit]`: One for each; equal where two sentences say the same.
+        """
+        return self._finder.units(sentences)
+
+    @cached_property
+    def _finder(self) -> UnitFinder:
+        # It holds the parts and not the index: an index that nobody uses goes at once.
+        return UnitFinder(
+            self.sentences,
+            self.unit_table,
+            self.search,
+            self.reader,
+            splitter_of(self.config.preset).normalize,
+            partial(load_encoder, self.encoder or self.config.embedder),
+            by_content=self.config.preset != "paper",
+        )
+
+
+def _open_again(digest: str, location: Location) -> FindingsIndex:
+    """Opens a saved index once a process, wherever it is unpickled."""
+    index = _open_indexes.get(digest)
+    if index is not None:
+        return index
+    location.check(digest)
+    return FindingsIndex._open(location, verify=False)
+
+
+def _make_again(digest: str, parts: tuple[Any, ...]) -> FindingsIndex:
+    """Makes an index that was never saved once a process."""
+    index = _open_indexes.get(digest)
+    if index is None:
+        index = FindingsIndex(*parts)
+        index.__dict__["digest"] = digest
+        _open_indexes[digest] = index
+    return index

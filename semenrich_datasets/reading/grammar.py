@@ -1,0 +1,311 @@
+"""Which words of a sentence speak of which: scope of negation, normality and doubt.
+
+One pass over the tagged phrases, as a person reads: what is denied stays denied until something
+turns it ("but", a new verb, ", mild ..."); "normal" belongs to the structures named before it, or,
+where there are none, to those after it. In doubt the reading is the abnormal one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Modifiers, Subject
+from semenrich_datasets.reading.lexicon import Lexicon
+from semenrich_datasets.reading.lexicon_entries import Meaning
+from semenrich_datasets.reading.scope import Clause, Scope
+
+
+class Grammar(Scope):
+    """Reads one sentence; made anew for each.
+
+    Args:
+        lexicon (`Lexicon`): what the words mean.
+        tags (`list[Meaning]`): the sentence's phrases.
+    """
+
+    def __init__(self, lexicon: Lexicon, tags: list[Meaning]) -> None:
+        super().__init__(lexicon)
+        self.tags = tags
+        self.position = 0
+
+    def read(self) -> list[Assertion]:
+        """Gives what the sentence asserts, in order; sets `flags`."""
+        for position, tag in enumerate(self.tags):
+            self.position = position
+            self.modify(tag)
+            self._handler(tag)(self, tag)
+        self.end_clause()
+        if self.flags.exception and not any(item.is_abnormal for item in self.assertions):
+            self.assertions.append(Assertion(UNNAMED, "uncertain"))
+        return list(dict.fromkeys(self.assertions))
+
+    def _handler(self, tag: Meaning) -> Callable[[Grammar, Meaning], None]:
+        """What to do with a phrase: of all that it can mean the most telling comes first."""
+        for role, handler in _SCOPE_CUES.items():
+            if role in tag.roles:
+                return handler
+        if tag.findings and not self._describes(tag):
+            return Grammar._finding
+        if tag.structures:
+            return Grammar._structure
+        if tag.adjective_of:
+            return Grammar._adjective
+        for role, handler in _OTHER_CUES.items():
+            if role in tag.roles:
+                return handler
+        return Grammar._other
+
+    # ------------------------------------------------------------------ nouns
+
+    def _finding(self, tag: Meaning) -> None:
+        clause = self.clause
+        clause.attribute = None
+        if clause.polarity == "normal":
+            clause.polarity = "affirmed"
+        modifiers = self.take_modifiers()
+        if clause.polarity == "affirmed" and not (modifiers.sides or modifiers.places):
+            for subject in clause.subjects:  # "RIGHT lung opacity"
+                modifiers |= subject.modifiers
+        clause.denial_is_empty = False
+        if clause.polarity == "denied":  # "lungs without effusion": the lungs have their predicate
+            clause.told += [item for item in clause.subjects if not item.after_denial]
+            clause.subjects = [item for item in clause.subjects if item.after_denial]
+        if not clause.asked:
+            for name in tag.findings:
+                self.assert_finding(name, modifiers)
+        clause.adjectives = []
+        clause.joined = False
+
+    def _structure(self, tag: Meaning) -> None:
+        self._noun(tag.structures)
+
+    def _noun(self, structures: Iterable[str]) -> None:
+        clause = self.clause
+        if clause.joined and clause.adjectives:  # "cardiac and mediastinal contours"
+            structures = (*clause.adjectives, *structures)
+        clause.adjectives = []
+        subjects = self.take_subjects(structures)
+        if clause.abnormality is not None:
+            self.say_all(subjects, clause.abnormality)
+            clause.abnormality = None
+            clause.told = subjects
+        elif clause.attribute is not None:
+            self.describe(subjects, clause.attribute)
+            clause.attribute = None
+            clause.told = subjects
+        elif clause.polarity == "normal" and clause.normal_word is not None:
+            self.call_normal(subjects, clause.normal_word)
+            clause.told = subjects
+        elif clause.unchanged:
+            clause.told = subjects
+        else:
+            clause.subjects.extend(subjects)
+        clause.joined = clause.unchanged = False
+
+    def _adjective(self, tag: Meaning) -> None:
+        self.clause.adjectives.extend(tag.adjective_of)
+
+    def _aspect(self, tag: Meaning) -> None:
+        if self.clause.adjectives:
+            self._noun_of_adjectives()
+
+    def _noun_of_adjectives(self) -> None:
+        adjectives, self.clause.adjectives = self.clause.adjectives, []
+        self._noun(adjectives)
+
+    def _blank(self, tag: Meaning) -> None:
+        self.flags.blank = True
+        clause = self.clause
+        clause.adjectives = []
+        if clause.polarity == "normal":
+            self.say(UNNAMED, "normal", Modifiers())
+        elif clause.polarity == "affirmed":
+            clause.subjects.append(Subject(UNNAMED, Modifiers()))
+
+    # ------------------------------------------------------------- predicates
+
+    def _normal(self, tag: Meaning) -> None:
+        clause = self.clause
+        if clause.polarity == "denied" and clause.denial_is_empty and not clause.modifiers.narrows:
+            self.describe(self.take_told(), tag, "uncertain")  # "not normal"
+            return
+        if self._is_attributive():
+            clause.polarity, clause.normal_word = "normal", tag
+            return
+        subjects = self.take_told()
+        if subjects:
+            self.call_normal(subjects, tag)
+            clause.polarity = "affirmed"
+        else:
+            clause.polarity, clause.normal_word = "normal", tag
+        clause.adjectives = []
+
+    def _abnormal(self, tag: Meaning) -> None:
+        clause = self.clause
+        if clause.polarity == "normal":
+            clause.polarity = "affirmed"
+        if self._is_attributive() and not self._follows_link():
+            clause.attribute = tag
+            return
+        subjects = [Subject(name, clause.modifiers) for name in clause.adjectives]
+        clause.adjectives = []
+        if not subjects:
+            subjects = self.take_told()
+            if clause.polarity == "denied" and any(subject.after_denial for subject in subjects):
+                clause.polarity = "affirmed"  # "no effusion, heart enlarged"
+        if subjects:
+            self.describe(subjects, tag)
+        else:
+            clause.attribute = tag
+
+    def _abnormality(self, tag: Meaning) -> None:
+        clause = self.clause
+        subjects = [Subject(name, Modifiers()) for name in clause.adjectives] + clause.subjects
+        clause.adjectives, clause.attribute = [], None
+        modifiers = self.take_modifiers()
+        clause.denial_is_empty = False
+        if subjects:
+            self.say_all(subjects, modifiers)
+            clause.told, clause.subjects = subjects, []
+        else:
+            clause.abnormality = modifiers
+
+    def _unchanged(self, tag: Meaning) -> None:
+        if self._follows_link() or not self._is_attributive():
+            self.take_told()
+        else:
+            self.clause.unchanged = True
+
+    # ------------------------------------------------------------------- cues
+
+    def _negation(self, tag: Meaning) -> None:
+        self.resolve_open()
+        clause = self.clause
+        only_blank = {subject.concept for subject in clause.subjects} == {UNNAMED}
+        if only_blank and not self._follows_link():  # "a XXXX in place, without effusion"
+            self.flags.unclear = True
+        clause.polarity, clause.uncertain, clause.asked = "denied", False, False
+        clause.denial_is_empty = True
+        clause.joined = False
+
+    def _negation_after(self, tag: Meaning) -> None:
+        for index in range(self.clause.first, len(self.assertions)):
+            said = self.assertions[index]
+            if said.is_abnormal:
+                self.assertions[index] = replace(said, status="absent", rules_out=frozenset())
+
+    def _uncertain(self, tag: Meaning) -> None:
+        if self.clause.polarity != "denied":
+            self.clause.uncertain = True
+
+    def _doubt(self, tag: Meaning) -> None:
+        self.clause.polarity, self.clause.uncertain = "affirmed", True
+        for index in range(self.clause.first, len(self.assertions)):
+            self.assertions[index] = replace(self.assertions[index], status="uncertain")
+
+    def _asked(self, tag: Meaning) -> None:
+        self._turn(tag)
+        self.clause.asked = True
+
+    def _exception(self, tag: Meaning) -> None:
+        self._turn(tag)
+        self.flags.exception = True
+
+    def _turn(self, tag: Meaning) -> None:
+        # "lungs with ..." still speaks of the lungs; "lungs: ..." and "lungs; ..." do not.
+        carries_over = tag.phrase[0].isalpha() and not self.clause.told
+        subjects = self.clause.subjects if carries_over else []
+        self.end_clause(final=False)
+        self.clause = Clause(first=len(self.assertions), subjects=subjects)
+
+    def _join(self, tag: Meaning) -> None:
+        clause = self.clause
+        self.place_last()
+        if clause.abnormality is not None:
+            self.resolve_open()
+        clause.joined = True
+        following = self._tag_at(self.position + 1)
+        before = self._tag_at(self.position - 1)
+        closed = before is not None and "closing" in before.roles and tag.phrase == (",",)
+        anew = _starts_anew(following) and "alternative" not in tag.roles
+        if clause.polarity == "denied" and (closed or anew):
+            clause.polarity = "affirmed"
+            clause.told = []
+
+    def _link(self, tag: Meaning) -> None:
+        if self.clause.polarity == "denied" and any(s.after_denial for s in self.clause.subjects):
+            self.clause.polarity = "affirmed"  # "no effusion, heart is ..."
+
+    def _other(self, tag: Meaning) -> None:
+        if tag.roles or tag.narrows or tag.rules_out:
+            return
+        if tag.phrase[0][0].isdigit():
+            self.flags.number = True
+        elif len(tag.phrase[0]) > 1:
+            self.flags.unknown.append(tag.phrase[0])
+
+    # ---------------------------------------------------------------- helpers
+
+    def _tag_at(self, position: int) -> Meaning | None:
+        return self.tags[position] if 0 <= position < len(self.tags) else None
+
+    def _follows_link(self) -> bool:
+        """Whether a verb stands before this word, modifiers aside."""
+        for tag in reversed(self.tags[: self.position]):
+            if tag.structures or tag.findings or tag.roles & {"join", "turn", "blank"}:
+                return False
+            if "link" in tag.roles:
+                return True
+        return False
+
+    def _is_attributive(self) -> bool:
+        """Whether the word stands before its noun: "normal heart", not "heart is normal"."""
+        for tag in self.tags[self.position + 1 :]:
+            if tag.findings or tag.structures or tag.adjective_of or "blank" in tag.roles:
+                return not self.clause.subjects or not self._follows_noun()
+            if tag.roles & {"join", "turn", "negation", "normal", "link", "uncertain", "doubt"}:
+                return False
+        return False
+
+    def _follows_noun(self) -> bool:
+        """Whether the word before this one belongs to a subject: "heart [is] normal"."""
+        before = self._tag_at(self.position - 1)
+        return before is not None and not before.roles & {"join", "turn", "article", "blank"}
+
+    def _describes(self, tag: Meaning) -> bool:
+        """Whether a finding's word is said of a structure here: "aorta is tortuous"."""
+        return "abnormal" in tag.roles and any(
+            (subject.concept, tag.phrase) in self.lexicon.descriptions
+            for subject in (*self.clause.subjects, *self.clause.told)
+        )
+
+
+def _starts_anew(tag: Meaning | None) -> bool:
+    """Whether a phrase after a comma or "and" ends the denial before it."""
+    if tag is None:
+        return False
+    return bool(tag.roles & {"article", "prior", "uncertain", "turn"}) or bool(
+        tag.rules_out and not tag.narrows
+    )
+
+
+_SCOPE_CUES: dict[str, Callable[[Grammar, Meaning], None]] = {
+    "negation_after": Grammar._negation_after,
+    "doubt": Grammar._doubt,
+    "negation": Grammar._negation,
+    "exception": Grammar._exception,
+    "asked": Grammar._asked,
+    "uncertain": Grammar._uncertain,
+}
+_OTHER_CUES: dict[str, Callable[[Grammar, Meaning], None]] = {
+    "normal": Grammar._normal,
+    "abnormality": Grammar._abnormality,
+    "abnormal": Grammar._abnormal,
+    "unchanged": Grammar._unchanged,
+    "aspect": Grammar._aspect,
+    "link": Grammar._link,
+    "turn": Grammar._turn,
+    "join": Grammar._join,
+    "blank": Grammar._blank,
+}

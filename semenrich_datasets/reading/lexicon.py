@@ -1,0 +1,305 @@
+"""What reports speak of, as data: concepts, the phrases that name them, what follows from what.
+
+The words live in TOML files: `english.toml` for what every report does (deny, doubt, compare), one
+file a body part that inherits it (`chest_xray.toml`, where every table and key is explained), and
+files of a user's own that extend one of these with a few lines. This module merges and checks them
+and turns them into look-up tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from semenrich_datasets.reading.lexicon_entries import (
+    ANYTHING,
+    Finding,
+    Meaning,
+    Narrowing,
+    Structure,
+    check_references,
+    collect_meanings,
+    read_entry,
+    read_words,
+    tokenize,
+)
+
+#: The packaged lexicon that is meant when none is named.
+DEFAULT_LEXICON = "chest_xray"
+
+Tables = dict[str, Any]
+
+_FOLDER = Path(__file__).parent
+_TABLES = ("structures", "findings", "narrowing", "words")
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """A checked lexicon, compared by its digest.
+
+    Make one with [`load_lexicon`] or [`Lexicon.from_tables`].
+
+    Args:
+        name (`str`): of the file that it was loaded from.
+        tables (`dict`): all that its files say, merged: JSON values.
+        structures (`Mapping[str, Structure]`): the parts of the body.
+        findings (`Mapping[str, Finding]`): what can be wrong.
+        narrowings (`Mapping[str, Narrowing]`): what makes a denial say less.
+        meanings (`Mapping[tuple[str, ...], Meaning]`): what each phrase means.
+    """
+
+    name: str
+    tables: Tables = field(repr=False)
+    structures: Mapping[str, Structure] = field(repr=False)
+    findings: Mapping[str, Finding] = field(repr=False)
+    narrowings: Mapping[str, Narrowing] = field(repr=False)
+    meanings: Mapping[tuple[str, ...], Meaning] = field(repr=False)
+
+    @classmethod
+    def from_tables(cls, name: str, tables: Tables) -> Lexicon:
+        """Checks merged tables and compiles them.
+
+        Args:
+            name (`str`): What errors call it.
+            tables (`dict`): "structures", "findings", "narrowing" and "words", as in the files.
+
+        Returns:
+            [`Lexicon`]
+
+        Raises:
+            ValueError: If a table or key is unknown, missing, of the wrong type, or names a concept
+                that the tables do not hold.
+        """
+        if set(tables) != set(_TABLES):
+            raise ValueError(
+                f"Lexicon {name}: expected the tables {sorted(_TABLES)}, found {sorted(tables)}. "
+                'A file with a few lines of its own starts with inherits = "chest_xray".'
+            )
+        parts = (
+            {key: read_entry(kind, key, entry) for key, entry in tables[table].items()}
+            for table, kind in zip(_TABLES, (Structure, Finding, Narrowing), strict=False)
+        )
+        structures, findings, narrowings = parts
+        check_references(structures, findings, narrowings)
+        words = read_words(tables["words"])
+        meanings = collect_meanings(structures, findings, narrowings, words)
+        return cls(name, tables, structures, findings, narrowings, meanings)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that it says, in hex; the name does not count."""
+        canonical = json.dumps(self.tables, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same."""
+        return isinstance(other, Lexicon) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        """Hash of the digest."""
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles to its tables: the same bytes whatever was looked up in it."""
+        return Lexicon.from_tables, (self.name, self.tables)
+
+    @cached_property
+    def concepts(self) -> tuple[str, ...]:
+        """Every concept once, in the file's order, `ANYTHING` first."""
+        return (ANYTHING, *self.structures, *self.findings)
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """The place of each concept in `concepts`."""
+        return {concept: number for number, concept in enumerate(self.concepts)}
+
+    @cached_property
+    def longest_phrase(self) -> Mapping[str, int]:
+        """For each first token the length of the longest phrase that starts with it."""
+        lengths: dict[str, int] = {}
+        for phrase in self.meanings:
+            lengths[phrase[0]] = max(len(phrase), lengths.get(phrase[0], 0))
+        return lengths
+
+    @cached_property
+    def identifying_tokens(self) -> frozenset[str]:
+        """Words that can recognize a patient, also inside a longer phrase."""
+        roles = {"identifying", "blank", "left", "right"}
+        return frozenset(
+            phrase[0]
+            for phrase, meaning in self.meanings.items()
+            if len(phrase) == 1 and meaning.roles & roles
+        )
+
+    @cached_property
+    def descriptions(self) -> Mapping[tuple[str, tuple[str, ...]], str]:
+        """The finding that a word names when it is said of a structure."""
+        return {
+            (structure, phrase): name
+            for name, finding in self.findings.items()
+            for structure in finding.of
+            for phrase in map(tokenize, finding.described)
+        }
+
+    @cached_property
+    def callings(self) -> Mapping[tuple[str, tuple[str, ...]], str]:
+        """The structure that a word calls normal when it is said of another."""
+        return {
+            (other, phrase): name
+            for name, structure in self.structures.items()
+            for other in structure.called_of
+            for phrase in map(tokenize, structure.called)
+        }
+
+    @cached_property
+    def below(self) -> Mapping[str, frozenset[str]]:
+        """The concepts that are denied with each concept, itself included."""
+        return _closure(self.concepts, _inverse(self._parents()))
+
+    @cached_property
+    def above(self) -> Mapping[str, frozenset[str]]:
+        """The concepts that nobody may deny once a concept is stated, itself included.
+
+        What a finding suggests is not inherited: an opacity may be a consolidation, but a scar,
+        which is an opacity too, is not.
+        """
+        parents = self._parents()
+        for name, structure in self.structures.items():
+            for member in structure.overview_of:
+                parents[member].add(name)
+        for name, higher in parents.items():
+            if name != ANYTHING:
+                higher.add(ANYTHING)
+        climbed = _closure(self.concepts, parents)
+        suggested = {name: finding.suggests for name, finding in self.findings.items()}
+        return {
+            name: climbed[name].union(*(climbed[other] for other in suggested.get(name, ())))
+            for name in self.concepts
+        }
+
+    def _parents(self) -> dict[str, set[str]]:
+        parents: dict[str, set[str]] = {ANYTHING: set()}
+        for name, structure in self.structures.items():
+            parents[name] = {structure.part_of} if structure.part_of else set()
+        for name, finding in self.findings.items():
+            parents[name] = {*finding.of, *finding.kind_of}
+        return parents
+
+    def tag(self, text: str) -> list[Meaning]:
+        """Reads a text as its longest known phrases, left to right.
+
+        Args:
+            text (`str`): A sentence.
+
+        Returns:
+            `list[Meaning]`: One per phrase; an unknown token has a meaning without any role.
+        """
+        tokens = tokenize(text)
+        meanings, longest = self.meanings, self.longest_phrase
+        tags: list[Meaning] = []
+        start = 0
+        while start < len(tokens):
+            for length in range(longest.get(tokens[start], 0), 0, -1):
+                meaning = meanings.get(tokens[start : start + length])
+                if meaning is not None:
+                    break
+            else:
+                length, meaning = 1, Meaning(phrase=tokens[start : start + 1])
+            tags.append(meaning)
+            start += length
+        return tags
+
+
+def load_lexicon(source: str | os.PathLike[str] = DEFAULT_LEXICON) -> Lexicon:
+    """Loads a lexicon, with all that it inherits.
+
+    A file may say `inherits = "chest_xray"` (a packaged lexicon, or the path of another file) and
+    then hold no more than what it adds: its lists are put behind the inherited ones, other values
+    replace them.
+
+    Args:
+        source (`str` or `os.PathLike`, *optional*, defaults to `"chest_xray"`): Name of a packaged
+            lexicon, or the path of a TOML file.
+
+    Returns:
+        [`Lexicon`]
+
+    Raises:
+        FileNotFoundError: If there is no such lexicon.
+        ValueError: If the file is not TOML, or a table or key of it is unknown, missing, of the
+            wrong type, or names a concept that it does not hold.
+    """
+    path = _find_file(source, Path())
+    return Lexicon.from_tables(path.stem, _read_tables(path, ()))
+
+
+def _find_file(source: str | os.PathLike[str], folder: Path) -> Path:
+    packaged = {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
+    path = packaged.get(str(source), folder / source)
+    if not path.is_file():
+        msg = f"no lexicon {source}: expected one of {', '.join(packaged)}, or a TOML file"
+        raise FileNotFoundError(msg)
+    return path
+
+
+def _read_tables(path: Path, heirs: tuple[Path, ...]) -> Tables:
+    if path in heirs:
+        raise ValueError(f"{path} inherits itself; take its line inherits = ... out.")
+    try:
+        own = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid TOML: {error}. Correct that line.") from error
+    parent = own.pop("inherits", None)
+    unknown = sorted(set(own) - set(_TABLES))
+    if unknown or not all(isinstance(table, dict) for table in own.values()):
+        found = unknown[0] if unknown else "a value in place of a table"
+        raise ValueError(f"{path}: expected the tables {', '.join(_TABLES)}, found {found!r}.")
+    if parent is None:
+        return own
+    return _merged(_read_tables(_find_file(parent, path.parent), (*heirs, path)), own)
+
+
+def _merged(inherited: Tables, own: Tables) -> Tables:
+    """Returns both: tables merged, lists joined, other values replaced."""
+    merged = dict(inherited)
+    for key, value in own.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merged(old, value)
+        elif isinstance(old, list) and isinstance(value, list):
+            merged[key] = [*old, *(item for item in value if item not in old)]
+        else:
+            merged[key] = value
+    return merged
+
+
+def _inverse(edges: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    inverse: dict[str, set[str]] = {}
+    for source, targets in edges.items():
+        for target in targets:
+            inverse.setdefault(target, set()).add(source)
+    return inverse
+
+
+def _closure(
+    concepts: Iterable[str], edges: Mapping[str, Iterable[str]]
+) -> dict[str, frozenset[str]]:
+    """Everything that can be reached from each concept, itself included."""
+    return {concept: frozenset(_reach(concept, edges)) for concept in concepts}
+
+
+def _reach(concept: str, edges: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    seen, waiting = {concept}, [concept]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        new = set(edges.get(current, ())) - seen
+        seen |= new
+        waiting.extend(new)

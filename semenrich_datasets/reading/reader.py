@@ -1,0 +1,218 @@
+"""Reader: a sentence to what it says, by a lexicon."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Content
+from semenrich_datasets.reading.entailment import Logic, logic_of
+from semenrich_datasets.reading.grammar import Grammar
+from semenrich_datasets.reading.lexicon import DEFAULT_LEXICON, Lexicon, load_lexicon
+from semenrich_datasets.reading.lexicon_entries import Meaning
+from semenrich_datasets.reading.scope import Flags
+from semenrich_datasets.sentences import normalize_sentence
+
+Sign = Literal["normal", "abnormal", "neutral"]
+
+#: Goes up whenever the grammar reads anything otherwise: part of every fingerprint.
+GRAMMAR_VERSION = 1
+# Distinct sentences whose readings are kept, so that a corpus's repeats cost nothing.
+_MEMORY = 2**18
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One sentence, read.
+
+    Args:
+        text (`str`): the sentence, normalized.
+        assertions (`tuple[Assertion, ...]`): what it says, in order.
+        sign (`str`): "normal" (all of it holds for a healthy person; the paper's "positive"),
+            "abnormal" (states a finding, or cannot exclude one), or "neutral".
+        understood (`bool`): whether every word of it is known and has its place.
+        mentions_prior (`bool`): whether it speaks of another study or of change over time.
+        depends_on_context (`bool`): whether it leans on other sentences, on technique or on the
+            patient's position ("otherwise", "portable view").
+        identifying (`bool`): whether it holds what can recognize a patient: digits, dates, names,
+            de-identification blanks, sides, devices.
+        hedges (`bool`): whether it denies only a degree of something: "no LARGE effusion".
+        sides (`frozenset[str]`): of "left" and "right", those that its words name.
+        logic (`Logic`): its content, compiled for comparison with others.
+        parts (`tuple[Logic, ...]`): the same, each assertion by itself.
+        left_open (`int`): denials, as in [`Logic`], on which it touches without making them:
+            "stable heart" names the heart and calls it neither normal nor abnormal, "no large
+            effusion" leaves a small one, a blank called normal could be any bone, an effusion may
+            hide the border of the heart.
+        content (`frozenset[Assertion]` or `None`): what it says in the one form that paraphrases
+            share: its assertions, how much there is of a finding left out. None for a sentence that
+            is not understood.
+    """
+
+    text: str
+    assertions: tuple[Assertion, ...]
+    sign: Sign
+    understood: bool
+    mentions_prior: bool
+    depends_on_context: bool
+    identifying: bool
+    hedges: bool
+    sides: frozenset[str]
+    logic: Logic = field(repr=False)
+    parts: tuple[Logic, ...] = field(repr=False)
+    left_open: int = field(repr=False)
+    content: Content | None = field(repr=False)
+
+    @property
+    def is_transferable(self) -> bool:
+        """Whether it may be proposed to another report at all.
+
+        True for a normal sentence, understood, that speaks of no other study, depends on no other
+        sentence, hedges nothing and can recognize nobody.
+        """
+        barred = self.mentions_prior or self.depends_on_context or self.identifying or self.hedges
+        return self.sign == "normal" and self.understood and not barred
+
+
+class Reader:
+    """Reads sentences by a lexicon; what it has read it remembers.
+
+    Readers of equal lexicons are equal, and pickle to the lexicon alone.
+
+    Args:
+        lexicon (`str`, `os.PathLike` or [`Lexicon`], *optional*, defaults to `"chest_xray"`):
+            Name of a packaged lexicon, a TOML file, or a lexicon.
+
+    Example:
+        ```python
+        >>> reading = Reader().read("No effusion or pneumothorax")
+        >>> [(said.concept, said.status) for said in reading.assertions]
+        [('pleural_effusion', 'absent'), ('pneumothorax', 'absent')]
+        ```
+    """
+
+    def __init__(self, lexicon: str | os.PathLike[str] | Lexicon = DEFAULT_LEXICON) -> None:
+        self.lexicon = lexicon if isinstance(lexicon, Lexicon) else load_lexicon(lexicon)
+        self._remember = lru_cache(maxsize=_MEMORY)(self._read)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of all that its readings depend on: lexicon and grammar."""
+        text = f"{GRAMMAR_VERSION}:{self.lexicon.digest}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both read alike."""
+        return isinstance(other, Reader) and self.lexicon == other.lexicon
+
+    def __hash__(self) -> int:
+        """Hash of the lexicon."""
+        return hash(self.lexicon)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles to the lexicon: what is remembered is no part of it."""
+        return Reader, (self.lexicon,)
+
+    def read(self, sentence: str) -> Reading:
+        """Reads a sentence.
+
+        Args:
+            sentence (`str`): One sentence, in any case.
+
+        Returns:
+            [`Reading`]: What it says.
+        """
+        return self._remember(sentence)
+
+    def _read(self, sentence: str) -> Reading:
+        lexicon = self.lexicon
+        normalized = normalize_sentence(sentence)
+        tags = lexicon.tag(normalized)
+        grammar = Grammar(lexicon, tags)
+        assertions = tuple(grammar.read())
+        roles = frozenset().union(*(tag.roles for tag in tags))
+        understood = _is_understood(assertions, grammar.flags)
+        settled = understood and "prior" not in roles
+        return Reading(
+            text=normalized,
+            assertions=assertions,
+            sign=_sign(assertions, grammar.flags),
+            understood=understood,
+            mentions_prior="prior" in roles,
+            depends_on_context=bool(roles & {"leaning", "exception", "asked"}),
+            identifying=_is_identifying(tags, grammar.flags, lexicon),
+            hedges=any(_is_hedged(said, lexicon) for said in assertions),
+            sides=frozenset({"left", "right"} & roles),
+            logic=logic_of(assertions, lexicon),
+            parts=tuple(logic_of((said,), lexicon) for said in assertions),
+            left_open=_left_open(assertions, tags, lexicon, settled=settled),
+            content=_content(assertions, lexicon) if understood else None,
+        )
+
+
+def as_reader(lexicon: Reader | Lexicon | str | os.PathLike[str] | None) -> Reader:
+    """Gives a reader from a reader, a lexicon, its name or its file; None is the chest one."""
+    if isinstance(lexicon, Reader):
+        return lexicon
+    return Reader() if lexicon is None else Reader(lexicon)
+
+
+def _content(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> Content:
+    """Returns the assertions without the degree of what is stated."""
+    return frozenset(
+        replace(
+            said,
+            degree=None,
+            rules_out=frozenset(
+                name for name in said.rules_out if not lexicon.narrowings[name].graded
+            ),
+        )
+        for said in assertions
+    )
+
+
+def _left_open(
+    assertions: tuple[Assertion, ...], tags: list[Meaning], lexicon: Lexicon, *, settled: bool
+) -> int:
+    touched = {replace(said, narrowing=None) for said in assertions if _is_hedged(said, lexicon)}
+    concepts = _obscured(assertions, lexicon)
+    if not settled:
+        said = {assertion.concept for assertion in assertions}
+        concepts |= {name for tag in tags for name in (*tag.structures, *tag.adjective_of)} - said
+    if any(assertion.concept == UNNAMED for assertion in assertions):
+        concepts |= {name for name, entry in lexicon.structures.items() if entry.often_blank}
+    touched |= {
+        Assertion(name, "normal" if name in lexicon.structures else "absent") for name in concepts
+    }
+    return logic_of(touched, lexicon).implies
+
+
+def _is_hedged(said: Assertion, lexicon: Lexicon) -> bool:
+    """Whether a denial is of a degree alone."""
+    return said.narrowing is not None and lexicon.narrowings[said.narrowing].graded
+
+
+def _obscured(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
+    stated = {assertion.concept for assertion in assertions if assertion.is_abnormal}
+    findings = (lexicon.findings[name] for name in stated & lexicon.findings.keys())
+    return {name for finding in findings for name in finding.obscures}
+
+
+def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:
+    if any(assertion.is_abnormal for assertion in assertions):
+        return "abnormal"
+    return "normal" if assertions and not flags.unclear else "neutral"
+
+
+def _is_understood(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
+    named = bool(assertions) and all(item.concept != UNNAMED for item in assertions)
+    return named and not (flags.unknown or flags.blank or flags.dangling)
+
+
+def _is_identifying(tags: list[Meaning], flags: Flags, lexicon: Lexicon) -> bool:
+    devices = (lexicon.findings[name].device for tag in tags for name in tag.findings)
+    tokens = {token for tag in tags for token in tag.phrase}
+    return flags.number or any(devices) or not tokens.isdisjoint(lexicon.identifying_tokens)
