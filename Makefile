@@ -4,10 +4,11 @@ PYTHON ?= python3
 # One build of torch for everybody; on Linux without a GPU any CPU build of it will do.
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
+MEASURED := $(if $(REPORTS),--reports "$(REPORTS)")
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-peers bench-peers check format bench clean
+.PHONY: demo test test-peers bench-peers check format bench mutants clean
 
 demo: $(VENV)/.demo
 	$(BIN)/semenrich build phantom --output demo/index
@@ -22,9 +23,10 @@ test-peers: $(VENV)/peers/.done
 	$(VENV)/peers/bin/python -m pytest -rs tests/peers
 
 bench-peers: $(VENV)/peers/.done $(VENV)/.dev
-	$(VENV)/peers/bin/python tests/benchmarks/bench_chexbert.py
-	$(VENV)/peers/bin/python tests/benchmarks/bench_radgraph.py
-	$(BIN)/python tests/benchmarks/bench_rewards.py --peers $(VENV)/peers/bin/python
+	$(BIN)/python tests/benchmarks/common.py $(VENV)/peers/reports.csv $(MEASURED)
+	$(VENV)/peers/bin/python tests/benchmarks/bench_chexbert.py --reports $(VENV)/peers/reports.csv
+	$(VENV)/peers/bin/python tests/benchmarks/bench_radgraph.py --reports $(VENV)/peers/reports.csv
+	$(BIN)/python tests/benchmarks/bench_rewards.py $(MEASURED) --peers $(VENV)/peers/bin/python
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -35,11 +37,18 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# On synthetic studies; `make bench REPORTS=reports.csv` on reports of your own: a CSV file with the
+# columns findings and impression, such as IU X-ray's (openi.nlm.nih.gov, or on Kaggle "Chest X-rays
+# (Indiana University)").
 bench: $(VENV)/.dev
-	$(BIN)/python tests/benchmarks/bench_iu.py
-	$(BIN)/python tests/benchmarks/bench_clustering.py
-	$(BIN)/python tests/benchmarks/bench_cliques.py
-	$(BIN)/python tests/benchmarks/bench_map.py
+	$(BIN)/python tests/benchmarks/bench_build.py $(MEASURED)
+	$(BIN)/python tests/benchmarks/bench_clustering.py $(MEASURED)
+	$(BIN)/python tests/benchmarks/bench_cliques.py $(MEASURED)
+	$(BIN)/python tests/benchmarks/bench_map.py $(MEASURED)
+
+# One-line edits that break a rule; a test must fail for each.
+mutants: $(VENV)/.dev
+	$(BIN)/python tests/mutants.py
 
 clean:
 	rm -rf $(VENV) demo

@@ -113,7 +113,7 @@ def push(
     """Pushes what is to be pushed."""
     from huggingface_hub import DatasetCard
 
-    from semenrich_datasets.audit.summary import dataset_card
+    from semenrich_datasets.audit import dataset_card
 
     if args.push_index_to_hub is not None:
         print(index.push_to_hub(args.push_index_to_hub, private=args.private))

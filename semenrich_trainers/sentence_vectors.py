@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,13 @@ class SentenceVectors:
         return [_stack([self._known[sentence] for sentence in sentences]) for sentences in cut]
 
     def __getstate__(self) -> dict[str, object]:
-        return {"encoder": self.encoder, "reader": self.reader, "_known": {}}
+        # The default reader comes with the package: its lexicon need not travel.
+        reader = None if self.reader == as_reader(None) else self.reader
+        return {"encoder": self.encoder, "reader": reader}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.encoder, self.reader = state["encoder"], as_reader(state["reader"])
+        self._known = {}
 
 
 def _mark(reading: Reading, vector: NDArray[np.float32]) -> NDArray[np.float32]:

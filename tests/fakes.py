@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from semenrich_datasets import FindingsIndex, index_files
+from semenrich_datasets import FindingsIndex
 from semenrich_datasets.index.clustering import DBSCAN
 
 DIMENSIONS = 64
@@ -86,11 +86,6 @@ def build_index(reports=None, **settings):
         **settings,
     }
     return FindingsIndex.build(made_up_reports() if reports is None else reports, **settings)
-
-
-def use_hf_home(monkeypatch, folder):
-    """Keeps what the package remembers on this machine under `folder`."""
-    monkeypatch.setattr(index_files, "HF_HOME", str(folder))
 
 
 def child_environment(hf_home):

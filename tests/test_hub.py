@@ -54,7 +54,7 @@ print(json.dumps([index.digest, enriched, files, commits[0], info.card_data.to_d
     assert title == "First"
     assert card["library_name"] == "semenrich"
     suffixes = [name.rsplit(".", 1)[1] for name in files if name != ".gitattributes"]
-    assert sorted(suffixes) == ["faiss", "json", "md", "parquet", "parquet", "parquet"]
+    assert sorted(suffixes) == ["faiss", "json", "json", "md", *["parquet"] * 5]
     assert {"README.md", "config.json"} <= set(files)
 
 
@@ -80,11 +80,14 @@ print(json.dumps([old.digest, new.digest, files, digests["try"]]))
 """,
     )
     assert len({first, second, branch}) == 3
-    data = [name for name in files if name.endswith((".parquet", ".faiss"))]
+    data = [name for name in files if "-" in name]
     assert sorted(name.split("-")[0] for name in data) == [
-        "clusters",
+        "agreement",
+        "candidates",
         "cooccurrence",
+        "lexicon",
         "sentences",
+        "units",
         "vectors",
     ]
     assert {"README.md", "config.json", "notes.txt"} <= set(files)
@@ -171,3 +174,99 @@ again = stream.map(enricher, batched=True)
 print(json.dumps("again" in next(iter(again))))
 """,
     )
+
+
+def test_the_command_line_finds_the_settings_on_the_hub(hub):
+    first, second, settings, files = run(
+        hub,
+        """
+import re
+from pathlib import Path
+from typer.testing import CliRunner
+from semenrich_datasets.cli import app
+
+def call(*arguments):
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 0, result.output
+
+def page():
+    text = Path("audit.html").read_text()
+    data = json.loads(re.search('id="data">(.*?)</script>', text)[1])
+    return [data["about"]["maxAdded"], data["figures"]["additions"],
+            data["figures"]["additions not explained by these settings"]]
+
+build_index(rows).push_to_hub("me/x")
+datasets.Dataset.from_list(rows).to_json("reports.jsonl")
+pages = []
+for name, most in (("me/enriched", "1"), ("me/other", "2")):
+    call("enrich", "reports.jsonl", "-i", "me/x", "-o", "out.jsonl", "--max-added", most,
+         "--push-to-hub", name)
+    for path in Path().glob("out.*"):
+        path.unlink()
+    call("audit", name, "-o", "audit.html")
+    pages.append(page())
+settings = json.loads(Path(
+    __import__("huggingface_hub").hf_hub_download("me/enriched", "semenrich.json",
+                                                  repo_type="dataset")).read_text())
+card = api.dataset_info("me/enriched").card_data.to_dict()
+assert "configs" in card
+print(json.dumps([*pages, settings, api.list_repo_files("me/enriched", repo_type="dataset")]))
+""",
+    )
+    assert first[0] == 1
+    assert second[0] == 2
+    assert second[1] > first[1] > 30
+    assert (first[2], second[2]) == (0, 0)
+    assert (settings["max_added"], settings["index"]) == (1, "me/x")
+    assert {"semenrich.json", "README.md"} <= set(files)
+
+
+def test_an_index_from_the_hub_travels_by_name_and_commit(hub):
+    """A pickled enricher finds its index in another cache, at the commit that it was made with."""
+    pickled = run(
+        hub,
+        """
+import pickle
+build_index(rows).push_to_hub("me/x")
+enricher = SemEnricher("me/x")
+data = pickle.dumps(enricher)
+build_index(made_up_reports(50, seed=3)).push_to_hub("me/x")
+texts = [row["findings"] for row in rows]
+print(json.dumps([data.hex(), enricher.index.digest, enricher({"findings": texts})]))
+""",
+    )
+    found = json.loads(
+        hub.run(
+            f"""
+import os
+os.environ["HF_HOME"] = os.environ["HF_HOME"] + "_of_another_machine"
+data = {pickled[0]!r}
+{SETUP}
+import pickle
+enricher = pickle.loads(bytes.fromhex(data))
+texts = [row["findings"] for row in rows]
+print(json.dumps([enricher.index.digest, enricher({{"findings": texts}})]))
+"""
+        )
+    )
+    assert found == pickled[1:]
+
+
+def test_an_index_in_a_folder_of_a_repository(hub):
+    digests = run(
+        hub,
+        """
+import pickle
+index = build_index(rows)
+index.save_pretrained("index")
+api.create_repo("me/model")
+api.upload_folder(repo_id="me/model", folder_path="index", path_in_repo="findings_index")
+loaded = FindingsIndex.from_pretrained("me/model", subfolder="findings_index")
+from semenrich_datasets.index import findings_index
+data = pickle.dumps(loaded)
+digest = loaded.digest
+findings_index._open_indexes.clear()
+print(json.dumps([index.digest, digest, pickle.loads(data).digest]))
+""",
+    )
+    assert len(set(digests)) == 1

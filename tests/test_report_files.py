@@ -4,7 +4,13 @@ import pytest
 from datasets import Dataset, DatasetDict, Features, Image, List, Value
 from PIL import Image as PILImage
 
-from semenrich_datasets.report_files import check_target, load_reports, save_reports
+from semenrich_datasets.report_files import (
+    check_target,
+    load_reports,
+    read_settings,
+    save_reports,
+    settings_path,
+)
 
 ADDED = List({"sentence": Value("string"), "score": Value("float64")})
 
@@ -70,3 +76,52 @@ def test_other_kinds_are_refused_before_work_begins(tmp_path):
         check_target("out.xlsx")
     check_target("out.csv")
     check_target("folder")
+
+
+SETTINGS = {"preset": "paper", "max_added": None, "context_columns": ["impression"], "index": "a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("out.csv", "out.semenrich.json"),
+        ("out.jsonl", "out.semenrich.json"),
+        ("out.parquet", "out.semenrich.json"),
+        ("out", "out/semenrich.json"),
+    ],
+)
+def test_settings_stand_beside_the_reports(reports, tmp_path, name, beside):
+    target = str(tmp_path / name)
+    save_reports(reports, target, SETTINGS)
+    assert settings_path(target) == tmp_path / beside
+    assert json.loads((tmp_path / beside).read_text()) == SETTINGS
+    assert read_settings(target) == SETTINGS
+    assert load_reports(target)["findings"][:] == ["Clear lungs.", None]
+
+
+def test_a_parquet_file_carries_its_settings(reports, tmp_path):
+    save_reports(reports, str(tmp_path / "out.parquet"), SETTINGS)
+    settings_path(str(tmp_path / "out.parquet")).unlink()
+    moved = (tmp_path / "out.parquet").rename(tmp_path / "moved.parquet")
+    assert read_settings(str(moved)) == SETTINGS
+    loaded = load_reports(str(moved))
+    assert loaded.features == reports.features
+    assert loaded[:] == reports[:]
+
+
+def test_reports_without_settings(reports, tmp_path):
+    for name in ("out.csv", "out.jsonl", "out.parquet", "out"):
+        save_reports(reports, str(tmp_path / name))
+        assert read_settings(str(tmp_path / name)) is None
+    assert not list(tmp_path.rglob("*semenrich.json"))
+    assert read_settings("phantom") is None
+    assert read_settings(str(tmp_path / "gone.csv")) is None
+
+
+def test_a_long_parquet_file_is_written_whole(tmp_path):
+    texts = [f"Clear lungs {number}." for number in range(2_500)]
+    long = Dataset.from_dict({"findings": texts})
+    save_reports(long, str(tmp_path / "out.parquet"), SETTINGS)
+    assert load_reports(str(tmp_path / "out.parquet"))["findings"][:] == texts
+    save_reports(long.select([]), str(tmp_path / "none.parquet"), SETTINGS)
+    assert read_settings(str(tmp_path / "none.parquet")) == SETTINGS

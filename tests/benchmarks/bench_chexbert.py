@@ -3,7 +3,8 @@
 Run: make bench-peers
 
 A model of BERT-base's size with random weights and bert-base-uncased's vocabulary scores the
-findings of IU X-ray reports, as they come, duplicates included, against those of as many others.
+findings of a CSV file (`common.py` writes one), as they come, duplicates included, against those of
+as many others.
 """
 
 import argparse
@@ -53,12 +54,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--reports", type=Path, required=True, help="CSV with a column findings")
     options = parser.parse_args()
-    with (TESTS.parents[1] / "shared/iu_xray/reports.csv").open(encoding="utf-8") as file:
+    with options.reports.open(encoding="utf-8", newline="") as file:
         reports = [row["findings"] for row in csv.DictReader(file)]
     drawn = random.Random(0).sample(reports, 2 * options.pairs)
     predictions, references = drawn[: options.pairs], drawn[options.pairs :]
-    print(f"{len(drawn)} reports, {len(set(drawn))} distinct; {torch.get_num_threads()} threads")
+    print(
+        f"{options.reports}: {len(drawn)} reports, {len(set(drawn))} distinct; "
+        f"{torch.get_num_threads()} threads"
+    )
     with tempfile.TemporaryDirectory() as folder:
         scorers = load_scorers(Path(folder))
         seconds = {name: [] for name in scorers}

@@ -1,8 +1,8 @@
-"""Maximal cliques of the candidates of every IU X-ray report, against networkx and igraph.
+"""Maximal cliques of the candidates of every report, against networkx and igraph.
 
 Thresholds are lowered (any co-occurrence counts), so that a report has dozens of candidates.
 
-Run: python tests/benchmarks/bench_cliques.py [--index FOLDER] [--all-signs]
+Run: python tests/benchmarks/bench_cliques.py [--reports CSV] [--all-signs]
 """
 
 import argparse
@@ -12,10 +12,9 @@ from time import perf_counter
 import igraph
 import networkx as nx
 import numpy as np
-from bench_iu import build_iu
-from common import load_iu, print_table
+from bench_build import build_index
+from common import corpus_argument, load_corpus, print_table
 
-from semenrich_datasets import FindingsIndex
 from semenrich_datasets.enrich.cliques import (
     CompatibilityGraph,
     addable_pairs,
@@ -28,11 +27,11 @@ from semenrich_datasets.enrich.cliques import (
 ROUNDS = 3
 
 
-def candidate_sets(index, graph):
+def candidate_sets(corpus, index, graph):
     """The candidates of each report, as a bit set."""
     found = []
-    for text in load_iu()["findings"]:
-        held = set(index.assign(index.split(text or "")).tolist()) - {-1}
+    for text in corpus.reports["findings"]:
+        held = index.held_units(index.split(text))
         found.append(graph.candidates(to_bits(held)))
     return [bits for bits in found if bits]
 
@@ -67,11 +66,12 @@ def by_igraph_built(subgraphs):
     return sum(len(subgraph.maximal_cliques()) for subgraph in subgraphs)
 
 
-def compare(index, all_signs):
-    normal = np.array(index.clusters.column("sign").to_pylist()) == "normal"
+def compare(corpus, all_signs):
+    index = build_index(corpus, "paper")[0]
+    normal = np.array(index.unit_signs) == "normal"
     pairs = addable_pairs(index.cooccurrence, normal | all_signs, min_count=0, min_share=0)
     graph = CompatibilityGraph.from_pairs(pairs)
-    candidates = candidate_sets(index, graph)
+    candidates = candidate_sets(corpus, index, graph)
     members = [from_bits(bits) for bits in candidates]
     edges = [(a, b) for a, row in enumerate(graph.mutual) for b in from_bits(row) if a < b]
     network = nx.Graph(edges)
@@ -96,7 +96,7 @@ def compare(index, all_signs):
         (name, round(1_000 * time, 1), count, round(time / seconds, 2))
         for name, (time, count) in measured.items()
     ]
-    print_table(["enumeration", "ms", "cliques", "time / semenrich"], rows)
+    print_table(corpus.name, ["enumeration", "ms", "cliques", "time / semenrich"], rows)
 
 
 def first_draw(graphs, everything, rng):
@@ -115,20 +115,18 @@ def sample_300():
         first, _ = best_of(first_draw, graphs, everything, rng)
         again, _ = best_of(sample_maximal_clique, neighbors, everything, rng)
         rows.append((density, round(1_000 * first, 1), round(1_000 * again, 1)))
-    print_table(["300 candidates, density", "first draw, ms", "later draws, ms"], rows)
+    header = ["300 candidates, density", "first draw, ms", "later draws, ms"]
+    print_table("random graphs, no reports", header, rows)
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--index", help="saved index of the IU reports; built by default")
     parser.add_argument("--all-signs", action="store_true", help="take every cluster as normal")
+    corpus_argument(parser)
     arguments = parser.parse_args()
-    index = (
-        FindingsIndex.from_pretrained(arguments.index) if arguments.index else build_iu("paper")[0]
-    )
-    compare(index, arguments.all_signs)
+    compare(load_corpus(arguments.reports), arguments.all_signs)
     sample_300()
 
 

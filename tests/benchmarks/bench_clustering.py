@@ -1,6 +1,6 @@
 """Clustering against the hdbscan package: time, agreement, growth, and memory of the index.
 
-Run: python tests/benchmarks/bench_clustering.py [--no-peer] [--large]
+Run: python tests/benchmarks/bench_clustering.py [--reports CSV] [--no-peer] [--large]
 The package takes some four minutes; `--no-peer` leaves it out. `--large` adds 200,000 points.
 """
 
@@ -16,7 +16,7 @@ from unittest import mock
 import hdbscan
 import numpy as np
 import psutil
-from common import IU_REPORTS, load_iu, print_table
+from common import corpus_argument, load_corpus, print_table
 from sklearn.metrics import adjusted_rand_score
 
 from semenrich_datasets.index import neighbors
@@ -27,16 +27,16 @@ from semenrich_datasets.index.neighbors import (
     faiss_module,
     load_search_index,
     nearest,
-    save_search_index,
+    write_search_index,
 )
 from semenrich_datasets.sentences import normalize_sentence, split_sentences
 
 WORKERS = 4
 
 
-def report_sentences():
-    texts = load_iu()["findings"]
-    found = {normalize_sentence(one) for text in texts for one in split_sentences(text or "")}
+def report_sentences(corpus):
+    texts = corpus.reports["findings"]
+    found = {normalize_sentence(one) for text in texts for one in split_sentences(text)}
     return sorted(found - {""})
 
 
@@ -64,7 +64,7 @@ def load_now():
     return f"{os.getloadavg()[0]:.1f}"
 
 
-def against_the_package(vectors, with_peer):
+def against_the_package(measured, vectors, with_peer):
     rows = []
     for points in (vectors, filled_up(vectors, 20_000)):
         seconds, labels = timed(cluster_vectors, points)
@@ -75,20 +75,22 @@ def against_the_package(vectors, with_peer):
         else:
             row += ["-"] * 3
         rows.append([*row, load_now()])
-    print_table(["points", "clusters", "seconds", "hdbscan, s", "ratio", "ARI", "load"], rows)
+    print_table(
+        measured, ["points", "clusters", "seconds", "hdbscan, s", "ratio", "ARI", "load"], rows
+    )
 
 
-def growth(vectors, sizes):
+def growth(measured, vectors, sizes):
     rows = []
     for n in sizes:
         seconds, _ = timed(cluster_vectors, filled_up(vectors, n))
         first = rows[0] if rows else [n, seconds]
         power = math.log(seconds / first[1]) / math.log(n / first[0]) if rows else "-"
         rows.append([n, seconds, power, load_now()])
-    print_table(["points", "seconds", "exponent since the first", "load"], rows)
+    print_table(measured, ["points", "seconds", "exponent since the first", "load"], rows)
 
 
-def approximation(vectors, n=50_000):
+def approximation(measured, vectors, n=50_000):
     """The clusters by inverted lists against those by an exact search."""
     points = filled_up(vectors, n)
     seconds, labels = timed(cluster_vectors, points)
@@ -96,7 +98,7 @@ def approximation(vectors, n=50_000):
         exact, expected = timed(cluster_vectors, points)
     agreement = adjusted_rand_score(expected, labels)
     rows = [[n, seconds, exact, agreement, load_now()]]
-    print_table(["points", "inverted lists, s", "exact, s", "ARI", "load"], rows)
+    print_table(measured, ["points", "inverted lists, s", "exact, s", "ARI", "load"], rows)
 
 
 def _worker(path, queries, together, answers):
@@ -109,7 +111,7 @@ def _worker(path, queries, together, answers):
     together.wait()
 
 
-def memory(vectors):
+def memory(measured, vectors):
     """Each worker's proportional share (PSS) sums to one copy if the file is truly mapped."""
     points = filled_up(vectors, 100_000)
     flat = faiss_module().IndexFlatIP(points.shape[1])
@@ -118,11 +120,12 @@ def memory(vectors):
     with tempfile.TemporaryDirectory() as folder:
         for name, index in (("flat", flat), ("inverted lists", build_search_index(points))):
             path = Path(folder) / name
-            save_search_index(index, path)
+            with path.open("wb") as file:
+                write_search_index(index, file)
             for method in ("spawn", "fork"):
                 total = shared_memory(method, path, points[:: len(points) // 100])
                 rows.append([name, f"{WORKERS}, {method}", path.stat().st_size / 2**20, total])
-    print_table(["index", "workers", "file, MB", "all workers, MB"], rows)
+    print_table(measured, ["index", "workers", "file, MB", "all workers, MB"], rows)
 
 
 def shared_memory(method, path, queries):
@@ -142,11 +145,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-peer", action="store_true", help="leave the hdbscan package out")
     parser.add_argument("--large", action="store_true", help="grow to 200,000 points")
+    corpus_argument(parser)
     arguments = parser.parse_args()
-    if not IU_REPORTS.exists():
-        parser.error(f"{IU_REPORTS} is not there")
-    sentence_vectors = embed_sentences(report_sentences())
-    against_the_package(sentence_vectors, with_peer=not arguments.no_peer)
-    growth(sentence_vectors, [20_000, 50_000, 100_000, *([200_000] if arguments.large else [])])
-    approximation(sentence_vectors)
-    memory(sentence_vectors)
+    corpus = load_corpus(arguments.reports)
+    sentence_vectors = embed_sentences(report_sentences(corpus))
+    measured = f"{corpus.name}, {len(sentence_vectors):,} distinct sentences"
+    against_the_package(measured, sentence_vectors, with_peer=not arguments.no_peer)
+    growth(
+        measured,
+        sentence_vectors,
+        [20_000, 50_000, 100_000, *([200_000] if arguments.large else [])],
+    )
+    approximation(measured, sentence_vectors)
+    memory(measured, sentence_vectors)

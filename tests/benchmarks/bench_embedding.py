@@ -1,6 +1,6 @@
 """Sentences a second: `embed_sentences` against `SentenceTransformer.encode` as it comes.
 
-Run: python tests/benchmarks/bench_embedding.py
+Run: python tests/benchmarks/bench_embedding.py [--reports CSV]
 """
 
 import tempfile
@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 from bench_clustering import load_now, report_sentences, timed
-from common import IU_REPORTS, print_table
+from common import parse_corpus, print_table
 
 from semenrich_datasets.index.embedding import embed_sentences, load_encoder
 
@@ -17,7 +17,8 @@ ROUNDS = 3
 
 
 def main():
-    sentences = report_sentences()[::3]
+    corpus = parse_corpus(__doc__)
+    sentences = report_sentences(corpus)[::3]
     encoder = load_encoder()
     encoder.encode(sentences[:32])
     print(f"{len(sentences)} sentences, {torch.get_num_threads()} threads")
@@ -33,10 +34,8 @@ def main():
         difference = np.abs(vectors - expected).max()
         rows.append([*speeds, theirs / ours, f"{difference:.0e}", load_now()])
     header = ["embed_sentences/s", "encode/s", "from the cache/s", "ratio", "difference", "load"]
-    print_table(header, rows)
+    print_table(corpus.name, header, rows)
 
 
 if __name__ == "__main__":
-    if not IU_REPORTS.exists():
-        raise SystemExit(f"{IU_REPORTS} is not there")
     main()

@@ -1,25 +1,20 @@
-"""Finding F1 on IU X-ray: reports per second, and what the figures tell apart.
+"""Finding F1: reports per second, and what the figures tell apart.
 
-Run: python tests/benchmarks/bench_finding.py ../shared/iu_xray/reports.csv
+Run: python tests/benchmarks/bench_finding.py [--reports CSV] [--index]
 """
 
 import argparse
-import csv
 from pathlib import Path
 from time import perf_counter
 
 import evaluate
+from common import corpus_argument, load_corpus, print_table
 
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.sentences import split_sentences
 
 MODULE = str(Path(__file__).parents[2] / "metrics/finding_f1")
 SIGNS = ("", "_normal", "_abnormal")
-
-
-def read_findings(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row["findings"] for row in csv.DictReader(file) if row["findings"].strip()]
 
 
 def negate_first(report):
@@ -32,26 +27,34 @@ def negate_first(report):
     return None
 
 
-def print_figures(name, metric, predictions, references):
+def figures(metric, predictions, references):
     begin = perf_counter()
     results = metric.compute(predictions=predictions, references=references)
     seconds = perf_counter() - begin
-    print(f"{name}: {len(references)} pairs, {2 * len(references) / seconds:.0f} reports/s")
+    values = {"pairs": len(references), "reports/s": round(2 * len(references) / seconds)}
     for unit in ("", "cluster_"):
         for figure in ("precision", "recall", "f1", "macro_f1", "example_f1"):
-            keys = [f"finding_{unit}{figure}{sign}" for sign in SIGNS]
-            if keys[0] in results:
-                values = (f"{results[key]:.4f}" for key in keys)
-                print(f"  {unit}{figure}: all, normal, abnormal:", *values)
-    print("  unread", results["finding_unread"])
+            found = [results.get(f"finding_{unit}{figure}{sign}") for sign in SIGNS]
+            if found[0] is not None:
+                values[f"{unit}{figure}: all, normal, abnormal"] = ", ".join(
+                    f"{value:.4f}" for value in found
+                )
+    unread = results["finding_unread"]
+    values["unread: predictions, references"] = (
+        f"{unread['predictions']:.4f}, {unread['references']:.4f}"
+    )
+    return values
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("reports", type=Path)
-    parser.add_argument("--index", action="store_true", help="clusters too, of an index of these")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    corpus_argument(parser)
+    parser.add_argument("--index", action="store_true", help="units too, of an index of these")
     options = parser.parse_args()
-    reports = read_findings(options.reports)
+    corpus = load_corpus(options.reports)
+    reports = [text for text in corpus.reports["findings"] if text.strip()]
     settings = {}
     if options.index:
         settings["index"] = FindingsIndex.build(reports, show_progress=False)
@@ -59,11 +62,16 @@ def main():
     # Loads the lexicon.
     metric.compute(predictions=["No effusion."], references=["No effusion."])
     others = reports[1:] + reports[:1]
-    print_figures("another patient's report", metric, others, reports)
-    print_figures("the same, all read before", metric, others, reports)
-    print_figures("the report itself", metric, reports, reports)
     turned = [(new, report) for report in reports if (new := negate_first(report))]
-    print_figures("one negation turned round", metric, *map(list, zip(*turned, strict=True)))
+    columns = {
+        "another patient's report": figures(metric, others, reports),
+        "the same, all read before": figures(metric, others, reports),
+        "the report itself": figures(metric, reports, reports),
+        "one negation turned round": figures(metric, *map(list, zip(*turned, strict=True))),
+    }
+    names = columns["the report itself"]
+    rows = [[name, *(column[name] for column in columns.values())] for name in names]
+    print_table(corpus.name, ["", *columns], rows)
 
 
 if __name__ == "__main__":

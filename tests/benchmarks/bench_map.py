@@ -1,9 +1,9 @@
-"""Known IU X-ray reports enriched per second on one core, and the memory of four workers.
+"""Known reports enriched per second on one core, and the memory of four workers.
 
 The floor is the identity map of the same rows. Memory is that of the mapped vectors: RSS counts
 them in every process, PSS shares them out, so PSS / file = 1 says that there is one copy.
 
-Run: OMP_NUM_THREADS=1 python tests/benchmarks/bench_map.py [--safe FOLDER --paper FOLDER]
+Run: OMP_NUM_THREADS=1 python tests/benchmarks/bench_map.py [--reports CSV]
 """
 
 import argparse
@@ -14,8 +14,8 @@ from time import perf_counter
 
 import datasets
 import numpy as np
-from bench_iu import build_iu
-from common import load_iu, print_table
+from bench_build import build_index
+from common import corpus_argument, load_corpus, print_table
 
 from semenrich_datasets import FindingsIndex, SemEnricher
 from semenrich_datasets.index.neighbors import nearest
@@ -39,9 +39,9 @@ def rate(reports, function):
     return len(reports) / seconds[0], len(reports) / min(seconds[1:])
 
 
-def speed(indexes):
-    texts = load_iu().select_columns(["findings", "impression"])
-    reports = datasets.Dataset.from_dict({name: texts[name][:] * COPIES for name in texts.features})
+def speed(corpus, indexes):
+    texts = {name: corpus.reports[name][:] for name in ("findings", "impression")}
+    reports = datasets.Dataset.from_dict({name: texts[name] * COPIES for name in texts})
     batch = reports[:]
     floor = rate(reports, lambda rows: rows.map(identity, batched=True))[1]
     rows = [("identity map", "-", round(floor), "1")]
@@ -54,8 +54,10 @@ def speed(indexes):
             enricher = SemEnricher(index, context_columns=columns, preset=preset, variant=1)
             first, later = rate(reports, lambda data, call=enricher: data.map(call, batched=True))
             rows.append((f"{name}: map", round(first), round(later), f"{later / floor:.3f}"))
-    print(f"{len(reports)} reports: {len(texts)}, each {COPIES} times; best of {ROUNDS - 1}\n")
-    print_table(["", "first run, reports/s", "later, reports/s", "later / identity"], rows)
+    measured = f"{corpus.name}, each {COPIES} times; best of {ROUNDS - 1} rounds"
+    print_table(
+        measured, ["", "first run, reports/s", "later, reports/s", "later / identity"], rows
+    )
 
 
 def mapped_kib(name):
@@ -71,25 +73,24 @@ def mapped_kib(name):
     return rss, pss
 
 
-def hold(folder, barrier, results):
+def hold(folder, texts, barrier, results):
     """A worker: enriches, searches all vectors, and measures while the others hold them too."""
     index = FindingsIndex.from_pretrained(folder)
-    SemEnricher(index)({"findings": load_iu()["findings"][:200]})
+    SemEnricher(index)({"findings": texts})
     nearest(index.search, np.ones((1, index.search.d), dtype=np.float32), 1)
     barrier.wait()
     results.put(mapped_kib(".faiss"))
     barrier.wait()
 
 
-def memory(index, method):
+def memory(corpus, index, method):
     with tempfile.TemporaryDirectory() as folder:
         index.save_pretrained(folder)
         file = next(Path(folder).glob("vectors-*")).stat().st_size / 1024
         context = multiprocessing.get_context(method)
         barrier, results = context.Barrier(WORKERS), context.Queue()
-        workers = [
-            context.Process(target=hold, args=(folder, barrier, results)) for _ in range(WORKERS)
-        ]
+        work = (folder, corpus.reports["findings"][:200], barrier, results)
+        workers = [context.Process(target=hold, args=work) for _ in range(WORKERS)]
         for worker in workers:
             worker.start()
         sizes = np.array([results.get() for _ in workers])
@@ -103,20 +104,15 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--safe", help="saved index for preset safe; built by default")
-    parser.add_argument("--paper", help="saved index for preset paper; built by default")
-    arguments = parser.parse_args()
-    folders = {"safe": arguments.safe, "paper": arguments.paper}
-    indexes = {
-        preset: FindingsIndex.from_pretrained(folder) if folder else build_iu(preset)[0]
-        for preset, folder in folders.items()
-    }
+    corpus_argument(parser)
+    corpus = load_corpus(parser.parse_args().reports)
+    indexes = {preset: build_index(corpus, preset)[0] for preset in ("safe", "paper")}
     datasets.disable_progress_bars()
     datasets.disable_caching()
-    rows = [memory(indexes["safe"], method) for method in ("spawn", "fork")]
-    speed(indexes)
+    rows = [memory(corpus, indexes["safe"], method) for method in ("spawn", "fork")]
+    speed(corpus, indexes)
     columns = ["file, KiB", f"RSS of {WORKERS}, KiB", f"PSS of {WORKERS}, KiB", "PSS / file"]
-    print_table(["workers by", *columns], rows)
+    print_table(corpus.name, ["workers by", *columns], rows)
 
 
 if __name__ == "__main__":

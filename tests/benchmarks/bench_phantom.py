@@ -6,6 +6,7 @@ Run: python tests/benchmarks/bench_phantom.py
 from time import perf_counter
 
 import numpy as np
+from common import print_table
 
 from semenrich_datasets.phantom import load_phantom
 from semenrich_datasets.phantom.truth import FINDINGS
@@ -13,11 +14,12 @@ from semenrich_datasets.phantom.truth import FINDINGS
 
 def speeds():
     load_phantom(n=1, images=False)  # reads the grammar
-    print(f"{'images':>10} {'studies':>8} {'a second':>9}")
+    rows = []
     for size, n in ((None, 10_000), (64, 1000), (128, 400), (224, 200)):
         start = perf_counter()
         load_phantom(n=n, images=size is not None, image_size=size or 64)
-        print(f"{size or 'none'!s:>10} {n:>8} {n / (perf_counter() - start):>9.0f}")
+        rows.append([size or "none", n, round(n / (perf_counter() - start))])
+    print_table("phantom", ["images", "studies", "a second"], rows)
 
 
 def auroc(scores, labels):
@@ -40,10 +42,12 @@ def probe(n=6000, penalty=300.0):
     gram[np.diag_indices_from(gram)] += penalty
     weights = np.linalg.solve(gram, pixels[train].T @ (labels[train] - labels[train].mean(0)))
     scores = pixels[test] @ weights
-    print(f"\n{'finding':>24} {'studies':>8} {'AUROC':>6}")
-    for column, name in enumerate(FINDINGS):
-        area = auroc(scores[:, column], labels[test][:, column])
-        print(f"{name:>24} {labels[:, column].sum():>8} {area:>6.2f}")
+    rows = [
+        [name, labels[:, column].sum(), f"{auroc(scores[:, column], labels[test][:, column]):.2f}"]
+        for column, name in enumerate(FINDINGS)
+    ]
+    measured = f"phantom, {n:,} synthetic studies, a fifth held out"
+    print_table(measured, ["finding", "studies", "AUROC"], rows)
 
 
 if __name__ == "__main__":

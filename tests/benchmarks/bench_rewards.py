@@ -1,10 +1,9 @@
 """Time per completion of each reward beside radeval's BLEU reward, and what poor policies earn.
 
-Run: python tests/benchmarks/bench_rewards.py [--peers .venv/peers/bin/python]
+Run: python tests/benchmarks/bench_rewards.py [--reports CSV] [--peers .venv/peers/bin/python]
 
-Corpora: the phantom, and IU X-ray where ../shared is there. An index is built on the training
-reports. Completions are held-out reports with sentences dropped, swapped for others' and repeated,
-so that sentences repeat as they do in training.
+An index is built on the training reports. Completions are held-out reports with sentences dropped,
+swapped for others' and repeated, so that sentences repeat as they do in training.
 """
 
 from __future__ import annotations
@@ -13,15 +12,13 @@ import argparse
 import json
 import random
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from time import perf_counter
 
-from common import IU_REPORTS, load_iu, print_table
+from common import corpus_argument, load_corpus, print_table
 
-from semenrich_datasets.index.findings_index import FindingsIndex
-from semenrich_datasets.phantom import load_phantom
+from semenrich_datasets import FindingsIndex
 from semenrich_datasets.sentences import split_sentences
 from semenrich_trainers.rewards import (
     BleuReward,
@@ -99,9 +96,9 @@ def time_rewards(index, studies, rounds, peers):
 def policies(index, corpus, studies):
     """Name -> a completion of each study."""
     size = len(studies)
-    normal = index.clusters.filter(
-        [sign == "normal" for sign in index.clusters["sign"].to_pylist()]
-    ).sort_by([("reports", "descending")])
+    normal = index.unit_table.filter([sign == "normal" for sign in index.unit_signs]).sort_by(
+        [("support", "descending")]
+    )
     statements = [f"{text}." for text in normal["text"].to_pylist()]
     pairs = list(zip(corpus["findings"], corpus["impression"], strict=True))
     (commonest, _), *_ = Counter(pairs).most_common(1)
@@ -138,31 +135,30 @@ def score_policies(index, corpus, studies):
     return ["mean reward, 0 to 2", *rewards], rows
 
 
-def load_corpora():
-    """Name -> training reports, held-out reports."""
-    yield "phantom", load_phantom(1000, 0, images=False), load_phantom(200, 1, images=False)
-    if not IU_REPORTS.exists():
-        print(f"IU X-ray is left out: no {IU_REPORTS}")
-        return
-    whole = load_iu().filter(
+def divide(corpus):
+    """Training reports, held-out reports, of those that have both sections."""
+    whole = corpus.reports.filter(
         lambda findings, impression: bool(findings and impression),
         input_columns=["findings", "impression"],
     )
-    yield "IU X-ray", *whole.train_test_split(200, seed=0).values()
+    return whole.train_test_split(200, seed=0).values()
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    corpus_argument(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv/peers/bin/python")
     options = parser.parse_args()
-    for name, corpus, studies in load_corpora():
-        index = FindingsIndex.build(corpus, show_progress=False)
-        print(f"## {name}: an index of {len(corpus)} reports, {len(studies)} held out\n")
-        rows = time_rewards(index, studies.select(range(64)), options.rounds, options.peers)
-        print_table(["reward", "first batch, ms per completion", "later, ms"], rows)
-        print_table(*score_policies(index, corpus, studies))
-        sys.stdout.flush()
+    corpus = load_corpus(options.reports, studies=1_200)
+    fitted, studies = divide(corpus)
+    index = FindingsIndex.build(fitted, show_progress=False)
+    measured = f"{corpus.name}: an index of {len(fitted)}, {len(studies)} held out"
+    rows = time_rewards(index, studies.select(range(64)), options.rounds, options.peers)
+    print_table(measured, ["reward", "first batch, ms per completion", "later, ms"], rows)
+    print_table(measured, *score_policies(index, fitted, studies))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How true are the additions? On synthetic studies, whose truth is known, and on IU X-ray.
+"""How true are the additions? On synthetic studies, whose truth is known, or on reports.
 
-    python tests/benchmarks/bench_truth.py --plot tests/benchmarks/operating_points.svg
+    python tests/benchmarks/bench_truth.py [--reports CSV] [--plot FILE.svg]
 
 Phantom: the index is built on 3,000 studies, other 1,000 are enriched. Precision is the share of
 added statements that are true of their study, recall the share of normal statements that the author
-left out and the additions made good. IU X-ray: the index is built on the train split, the
-validation split is enriched with the impression as context; what is counted there is what a program
-can see. Whether an addition is right for a patient was judged by readers: see README.md.
+left out and the additions made good. With `--reports` also: the index is built on the train split,
+the validation split is enriched with the impression as context; what is counted there is what a
+program can see. Whether an addition is right for a patient was judged by readers: see README.md.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ import argparse
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
-from common import IU_REPORTS, load_iu, print_table
+from common import corpus_argument, load_corpus, print_table
 from datasets import Dataset
 
 from semenrich_datasets import FindingsIndex, SemEnricher
-from semenrich_datasets.enrich.facts import read_report
+from semenrich_datasets.enrich.facts import ReportFacts
+from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.phantom import is_true, load_phantom, omitted_normals, statements
-from semenrich_datasets.reading.reader import read_sentence
+from semenrich_datasets.reading import Reader
+from semenrich_datasets.reading.entailment import Logic
 from semenrich_datasets.sentences import split_sentences
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
@@ -62,27 +66,27 @@ def phantom_figures(enriched: Dataset) -> dict[str, float]:
     }
 
 
-def iu_figures(enriched: Dataset) -> dict[str, float]:
+def report_figures(enriched: Dataset, reader: Reader) -> dict[str, float]:
     """What a program can see of the additions to real reports."""
     counts: Counter[str] = Counter()
     distinct = set()
     for row in enriched:
         added = [addition["sentence"] for addition in row["added_findings"]]
         distinct.update(added)
-        facts = read_report(split_sentences(row["findings"] or ""))
-        denied = facts._denied
-        readings = [read_sentence(sentence) for sentence in added]
+        own = (reader.read(sentence).logic for sentence in split_sentences(row["findings"] or ""))
+        denied = reduce(or_, own, Logic()).implies
+        readings = [reader.read(sentence) for sentence in added]
         counts["additions"] += len(added)
         counts["reports with an addition"] += bool(added)
         for reading in readings:
-            counts["new assertions"] += (reading.logic.denials & ~denied).bit_count()
+            counts["new assertions"] += (reading.logic.denies & ~denied).bit_count()
             counts["prior words"] += reading.mentions_prior
             counts["digits or blanks"] += bool(re.search(r"\d|xx|__", reading.text))
             counts["not normal"] += reading.sign != "normal"
-        counts["same topic twice"] += _overlaps(reading.logic.denied for reading in readings)
-        facts = read_report(split_sentences(row["impression"] or ""))
-        refusals = [facts.refusal(reading) for reading in readings]
-        counts["against the impression"] += refusals.count("contradicts")
+        counts["same topic twice"] += _overlaps(reading.logic.implies for reading in readings)
+        facts = ReportFacts.read(reader, split_sentences(row["impression"] or ""))
+        refusals = [facts.check(reading) for reading in readings]
+        counts["against the impression"] += refusals.count(Reason.CONTRADICTS)
     return {
         "additions per report": counts["additions"] / len(enriched),
         "new assertions per report": counts["new assertions"] / len(enriched),
@@ -125,7 +129,9 @@ def enrich_with(reports: Dataset, indexes: dict[str, FindingsIndex]) -> dict[str
     }
 
 
-def plot_operating_points(reports: Dataset, index: FindingsIndex, path: Path) -> None:
+def plot_operating_points(
+    measured: str, reports: Dataset, index: FindingsIndex, path: Path
+) -> None:
     """Draws true additions per report against the share of false ones, over the threshold."""
     import matplotlib.pyplot as plt
 
@@ -135,6 +141,7 @@ def plot_operating_points(reports: Dataset, index: FindingsIndex, path: Path) ->
         figures = phantom_figures(reports.map(enricher, batched=True, load_from_cache_file=False))
         points.append((threshold, figures))
     print_table(
+        measured,
         ["min_score", "true additions per report", "precision", "recall"],
         [
             [t, f["additions per report"] * f["precision"], f["precision"], f["recall"]]
@@ -154,44 +161,44 @@ def plot_operating_points(reports: Dataset, index: FindingsIndex, path: Path) ->
     figure.savefig(path, metadata={"Date": None})
 
 
+def build_both(reports: Dataset) -> dict[str, FindingsIndex]:
+    return {
+        preset: FindingsIndex.build(reports, preset=preset, show_progress=False)
+        for preset in ("safe", "paper")
+    }
+
+
+def print_presets(measured: str, figures: dict[str, dict[str, float]]) -> None:
+    rows = [[preset, *values.values()] for preset, values in figures.items()]
+    print_table(measured, ["preset", *figures["safe"]], rows)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    corpus_argument(parser)
     parser.add_argument("--plot", type=Path, help="also draw the operating points to this file")
     arguments = parser.parse_args()
-    corpus = load_phantom(3_000, seed=0, images=False)
+    phantom = load_corpus()
     held_out = load_phantom(1_000, seed=1, images=False)
-    indexes = {
-        preset: FindingsIndex.build(corpus, preset=preset, show_progress=False)
-        for preset in ("safe", "paper")
-    }
-    by_preset = {
-        preset: phantom_figures(enriched)
-        for preset, enriched in enrich_with(held_out, indexes).items()
-    }
-    print("Phantom, 1,000 held-out studies\n")
-    print_table(
-        ["preset", *by_preset["safe"]],
-        [[preset, *figures.values()] for preset, figures in by_preset.items()],
-    )
+    measured = f"{phantom.name}; 1,000 others enriched"
+    indexes = build_both(phantom.reports)
+    enriched = enrich_with(held_out, indexes)
+    print_presets(measured, {preset: phantom_figures(rows) for preset, rows in enriched.items()})
     if arguments.plot:
-        plot_operating_points(held_out, indexes["safe"], arguments.plot)
-    if not IU_REPORTS.is_file():
-        print(f"IU X-ray: left out, {IU_REPORTS} is absent")
+        plot_operating_points(measured, held_out, indexes["safe"], arguments.plot)
+    if arguments.reports is None:
         return
-    train, validation = load_iu("train"), load_iu("validation")
-    indexes = {
-        preset: FindingsIndex.build(train, preset=preset, show_progress=False)
-        for preset in ("safe", "paper")
+    corpus = load_corpus(arguments.reports)
+    fitted, others = corpus.parts()
+    measured = f"{corpus.name}: an index of {len(fitted)}, {len(others)} others enriched"
+    indexes = build_both(fitted)
+    figures = {
+        preset: report_figures(enriched, indexes["safe"].reader)
+        for preset, enriched in enrich_with(others, indexes).items()
     }
-    by_preset = {
-        preset: iu_figures(enriched)
-        for preset, enriched in enrich_with(validation, indexes).items()
-    }
-    print(f"IU X-ray, {len(validation)} validation reports\n")
-    print_table(
-        ["preset", *by_preset["safe"]],
-        [[preset, *figures.values()] for preset, figures in by_preset.items()],
-    )
+    print_presets(measured, figures)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""Distinct sentences of reports, counted."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semenrich_datasets.index.counting import SPLITTERS, count_sentences, reports_per_member
+
+
+def test_counts():
+    texts = ["Clear lungs. NO  effusion.", "no effusion. no effusion", None, 3, float("nan"), " . "]
+    counts = count_sentences([*texts, "No  effusion. Tube. clear lungs"])
+    assert counts.sentences == ["no effusion", "clear lungs", "tube"]
+    assert counts.texts == ["NO effusion.", "Clear lungs.", "Tube."]
+    assert counts.report_ids.tolist() == [0, 0, 1, 1, 2, 2, 2]
+    assert counts.sentence_ids.tolist() == [1, 0, 0, 0, 0, 2, 1]
+    assert counts.positions.tolist() == [0.0, 1.0, 0.0, 1.0, 0.0, 0.5, 1.0]
+    assert (counts.n_reports, counts.n_skipped) == (3, 4)
+    assert counts.sentence_ids.dtype == counts.report_ids.dtype == np.int64
+
+
+def test_the_most_common_spelling_stands_for_a_sentence():
+    assert count_sentences(["A b.", "a b", "a  b"]).texts == ["a b"]
+
+
+def test_counts_as_published():
+    counts = count_sentences(["A 1.5 cm nodule.", "a 1. Tube"], SPLITTERS["paper"])
+    assert counts.sentences == ["a 1", "5 cm nodule", "tube"]
+    assert counts.texts == counts.sentences
+
+
+def test_no_reports():
+    counts = count_sentences([])
+    assert (counts.sentences, counts.n_reports, len(counts.report_ids)) == ([], 0, 0)
+
+
+reports = st.lists(
+    st.lists(st.sampled_from(["A.", "a.", "B.", "C."]), max_size=4).map(" ".join), max_size=8
+)
+
+
+@given(reports, st.randoms(use_true_random=False))
+def test_order_of_reports_changes_nothing_but_their_numbers(texts, random):
+    shuffled = random.sample(texts, len(texts))
+    one, other = count_sentences(texts), count_sentences(shuffled)
+    assert (one.sentences, one.texts, one.n_reports) == (
+        other.sentences,
+        other.texts,
+        other.n_reports,
+    )
+    counts = [np.bincount(found.sentence_ids).tolist() for found in (one, other)]
+    assert counts[0] == counts[1]
+
+
+@given(reports)
+def test_sentences_come_by_the_number_of_reports_that_hold_them(texts):
+    counts = count_sentences(texts)
+    holders = reports_per_member(counts.report_ids, counts.sentence_ids, len(counts.sentences))
+    naive = [
+        sum(sentence in {s.strip(".").lower() for s in text.split()} for text in texts)
+        for sentence in counts.sentences
+    ]
+    assert holders.tolist() == naive == sorted(naive, reverse=True)
+
+
+def test_noise_has_no_holders():
+    held = reports_per_member(np.array([0, 0, 1]), np.array([-1, 1, 1]), 3)
+    assert held.tolist() == [0, 2, 0]

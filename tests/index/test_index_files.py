@@ -1,0 +1,218 @@
+"""An index on disk: atomic to write, and what was damaged says so."""
+
+import json
+import pickle
+
+import pytest
+
+from semenrich_datasets.index.files import (
+    CARD_NAME,
+    CONFIG_NAME,
+    DATA_FILES,
+    FORMAT_VERSION,
+    IndexFileError,
+    data_path,
+    index_digest,
+    read_config,
+    replace_text,
+    write_index,
+)
+from semenrich_datasets.index.location import find_index
+
+
+def writers(content="data"):
+    return {stem: lambda file, s=stem: file.write(f"{s} {content}".encode()) for stem in DATA_FILES}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_index(tmp_path / "index", {"seed": 0}, writers(), "card")
+    return tmp_path / "index"
+
+
+def rewrite_config(folder, **changes):
+    path = folder / CONFIG_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_what_was_written_is_read(folder):
+    config = read_config(folder)
+    assert config["seed"] == 0
+    assert config["format_version"] == FORMAT_VERSION
+    assert (folder / CARD_NAME).read_text() == "card"
+    for stem in DATA_FILES:
+        assert data_path(folder, config, stem).read_text() == f"{stem} data"
+    assert len(names(folder)) == 2 + len(DATA_FILES)
+
+
+def test_the_digest_is_that_of_settings_and_data(tmp_path):
+    first = write_index(tmp_path / "a", {"seed": 0, "b": 1}, writers(), "card")
+    assert write_index(tmp_path / "b", {"b": 1, "seed": 0}, writers(), "other card") == first
+    assert write_index(tmp_path / "a", {"seed": 0, "b": 1}, writers(), "card") == first
+    assert write_index(tmp_path / "c", {"seed": 1, "b": 1}, writers(), "card") != first
+    assert write_index(tmp_path / "d", {"seed": 0, "b": 1}, writers("new"), "card") != first
+
+
+def test_a_new_index_takes_the_place_of_the_old(folder):
+    before = names(folder)
+    digest = write_index(folder, {"seed": 1}, writers("new"), "new card")
+    assert read_config(folder)["digest"] == digest
+    assert data_path(folder, read_config(folder), "vectors").read_text() == "vectors new"
+    assert len(names(folder)) == len(before)
+    assert set(names(folder)) & set(before) == {CARD_NAME, CONFIG_NAME}
+
+
+def test_other_files_of_the_folder_stay(folder):
+    (folder / "notes.parquet").write_text("mine")
+    write_index(folder, {}, writers("new"), "card")
+    assert (folder / "notes.parquet").read_text() == "mine"
+
+
+@pytest.mark.parametrize("failing", DATA_FILES)
+def test_a_crash_while_writing_leaves_the_old_index_whole(folder, failing):
+    def crash(file):
+        file.write(b"half")
+        raise RuntimeError("disk full")
+
+    before = read_config(folder)
+    with pytest.raises(RuntimeError, match="disk full"):
+        write_index(folder, {"seed": 1}, {**writers("new"), failing: crash}, "new card")
+    assert read_config(folder) == before
+    for stem in DATA_FILES:
+        assert data_path(folder, before, stem).read_text() == f"{stem} data"
+    assert not [name for name in names(folder) if name.startswith(".")]
+    # The next save sweeps up what the crash left.
+    write_index(folder, {"seed": 2}, writers("newest"), "card")
+    assert len(names(folder)) == 2 + len(DATA_FILES)
+
+
+def test_a_crash_at_the_last_step_leaves_the_old_index_whole(folder, monkeypatch):
+    from semenrich_datasets.index import files as index_files
+
+    def crash(path, text):
+        if path.name == CONFIG_NAME:
+            raise RuntimeError("power cut")
+        replace_text(path, text)
+
+    before = read_config(folder)
+    monkeypatch.setattr(index_files, "replace_text", crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        write_index(folder, {"seed": 1}, writers("new"), "new card")
+    assert read_config(folder) == before
+    for stem in DATA_FILES:
+        assert data_path(folder, before, stem).read_text() == f"{stem} data"
+
+
+def test_no_index(tmp_path):
+    with pytest.raises(IndexFileError, match=r"no index in .*config.json is missing; make one"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"a"', "{}", '{"format_version": "x"}'])
+def test_a_config_that_is_no_config(folder, text):
+    (folder / CONFIG_NAME).write_text(text)
+    with pytest.raises(IndexFileError, match=r"config.json is damaged: it is not the JSON"):
+        read_config(folder)
+
+
+def test_a_config_of_other_bytes(folder):
+    (folder / CONFIG_NAME).write_bytes(b"\xff\xfe")
+    with pytest.raises(IndexFileError, match="damaged"):
+        read_config(folder)
+
+
+def test_a_cut_config(folder):
+    path = folder / CONFIG_NAME
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(IndexFileError, match=r"damaged: it is not the JSON.*force_download=True"):
+        read_config(folder)
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"digest": "0" * 64}, {"files": {}}])
+def test_an_edited_config(folder, changes):
+    rewrite_config(folder, **changes)
+    with pytest.raises(IndexFileError, match="its digest does not match its content"):
+        read_config(folder)
+
+
+def test_a_newer_version(folder):
+    rewrite_config(folder, format_version=FORMAT_VERSION + 1)
+    with pytest.raises(IndexFileError, match=r"format version 3, .* pip install --upgrade"):
+        read_config(folder)
+
+
+def test_a_missing_data_file(folder):
+    config = read_config(folder)
+    data_path(folder, config, "vectors").unlink()
+    with pytest.raises(IndexFileError, match=r"vectors-\w+.faiss is damaged: it is missing"):
+        data_path(folder, config, "vectors")
+
+
+def test_a_cut_data_file(folder):
+    config = read_config(folder)
+    data_path(folder, config, "vectors").write_text("vect")
+    for verify in (True, False):
+        with pytest.raises(IndexFileError, match="expected 12 bytes, found 4"):
+            data_path(folder, config, "vectors", verify=verify)
+
+
+def test_an_edited_data_file(folder):
+    config = read_config(folder)
+    data_path(folder, config, "units").write_text("units date")
+    with pytest.raises(IndexFileError, match="SHA-256 does not match"):
+        data_path(folder, config, "units")
+
+
+def test_a_config_cannot_point_out_of_its_folder(folder):
+    config = read_config(folder)
+    (folder.parent / "secret").write_text("x")
+    config["files"]["vectors"]["name"] = "../secret"
+    with pytest.raises(IndexFileError, match="missing"):
+        data_path(folder, config, "vectors")
+
+
+def test_an_older_version(folder):
+    rewrite_config(folder, format_version=FORMAT_VERSION - 1)
+    with pytest.raises(IndexFileError, match="by an older semenrich: build the index anew"):
+        read_config(folder)
+
+
+def test_the_digest_can_be_had_without_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digest = index_digest({"seed": 0}, writers())
+    assert list(tmp_path.iterdir()) == []
+    assert digest == write_index(tmp_path / "a", {"seed": 0}, writers(), "card")
+    assert digest != index_digest({"seed": 0}, writers("new"))
+
+
+def test_a_place_knows_its_index(folder):
+    digest = read_config(folder)["digest"]
+    place = find_index(folder)
+    assert place.folder() == folder.resolve()
+    place.check(digest)
+    assert pickle.loads(pickle.dumps(place)) == place
+    write_index(folder, {"seed": 1}, writers(), "card")
+    with pytest.raises(IndexFileError, match=r"is not at .* any more: load it again"):
+        place.check(digest)
+    (folder / CONFIG_NAME).unlink()
+    with pytest.raises(IndexFileError, match=r"is not at .* any more: load it again"):
+        place.check(digest)
+
+
+def test_a_place_is_found_from_any_working_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    place = find_index("index")
+    monkeypatch.chdir("/")
+    place.check(read_config(folder)["digest"])
+    assert find_index(folder.parent, subfolder="index") == place
+
+
+def test_text_is_replaced_in_one_step(tmp_path):
+    replace_text(tmp_path / "a", "naïve")
+    replace_text(tmp_path / "a", "new")
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "new"

@@ -1,0 +1,302 @@
+"""Breaks one rule at a time, by an edit of one line, and sees whether a test fails for each.
+
+Run: python tests/mutants.py [NAME ...]
+
+The edits are made in a copy of the repository, never here. With names, only the mutants whose
+names contain one of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+# Of a test run that ended, in pytest's own numbers.
+PASSED, FAILED = 0, 1
+
+
+class Mutant(NamedTuple):
+    """An edit that breaks a rule.
+
+    Args:
+        name (`str`): What it breaks.
+        file (`str`): The file, from the repository's root.
+        old (`str`): A text that stands there once.
+        new (`str`): What it becomes.
+        tests (`str`): pytest's arguments: the tests of which one must fail.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+ENRICH, INDEX, READING, TRAINERS = (
+    "semenrich_datasets/enrich/",
+    "semenrich_datasets/index/",
+    "semenrich_datasets/reading/",
+    "semenrich_trainers/",
+)
+SELECTION = "tests/enrich/test_scores.py tests/enrich/test_safe_selection.py"
+ENRICHER = "tests/enrich/test_enricher.py"
+SETTINGS = "tests/enrich/test_settings.py"
+MEANING = "tests/metrics/test_one_meaning.py"
+
+MUTANTS = [
+    # Silence is evidence
+    Mutant(
+        "no threshold",
+        ENRICH + "enricher.py",
+        "min_score: float = 0.97,",
+        "min_score: float = 0.0,",
+        f"{SELECTION} {ENRICHER}",
+    ),
+    Mutant(
+        "contradictions do not count in the score",
+        ENRICH + "safe_selection.py",
+        "denies = (agreement.denies_with.toarray() + _PRIOR_WEIGHT * prior_denies) / weight",
+        "denies = 0 * says",
+        SELECTION,
+    ),
+    Mutant(
+        "the most favorable unit decides",
+        ENRICH + "safe_selection.py",
+        "self.scores[held].min(axis=0)",
+        "self.scores[held].max(axis=0)",
+        SELECTION,
+    ),
+    Mutant(
+        "a report like no other is certain",
+        ENRICH + "safe_selection.py",
+        "            return self.prior",
+        "            return [1.0] * len(self.candidates)",
+        SELECTION,
+    ),
+    Mutant(
+        "authors never leave what is abnormal unsaid",
+        ENRICH + "safe_selection.py",
+        "_UNSAID_ABNORMAL = 0.05",
+        "_UNSAID_ABNORMAL = 0.0",
+        SELECTION,
+    ),
+    Mutant(
+        "one report outweighs the corpus",
+        ENRICH + "safe_selection.py",
+        "_PRIOR_WEIGHT = 10.0",
+        "_PRIOR_WEIGHT = 1.0",
+        SELECTION,
+    ),
+    Mutant(
+        "any two may be added together",
+        ENRICH + "safe_selection.py",
+        "not all(self.together[number][other] for other in accepted)",
+        "False",
+        SELECTION,
+    ),
+    # What may travel
+    Mutant(
+        "what hardly anybody says is left out by all",
+        INDEX + "agreement.py",
+        "_USUAL_SHARE = 0.03",
+        "_USUAL_SHARE = 0.0",
+        "tests/index/test_agreement.py",
+    ),
+    Mutant(
+        "one patient's own words travel",
+        INDEX + "agreement.py",
+        "MIN_SUPPORT = 3",
+        "MIN_SUPPORT = 1",
+        f"tests/index/test_agreement.py {SELECTION} {ENRICHER}",
+    ),
+    Mutant(
+        "what recognizes a patient travels",
+        READING + "reader.py",
+        "self.depends_on_context or self.identifying or self.hedges",
+        "self.depends_on_context or self.hedges",
+        "tests/reading tests/enrich/test_facts.py",
+    ),
+    Mutant(
+        "what is left open is added",
+        ENRICH + "facts.py",
+        "if logic.implies & self._left_open:",
+        "if False:",
+        "tests/enrich/test_facts.py",
+    ),
+    # What follows, and what contradicts
+    Mutant(
+        "a finding does not contradict a denial",
+        READING + "entailment.py",
+        "proposal.denies & said.excludes or proposal.states & said.implies",
+        "proposal.denies & said.excludes",
+        "tests/reading tests/enrich/test_facts.py",
+    ),
+    Mutant(
+        "any denial is said already",
+        READING + "entailment.py",
+        "unsaid = proposal.denies & ~said.implies or proposal.states",
+        "unsaid = proposal.states",
+        "tests/reading tests/enrich/test_facts.py",
+    ),
+    # Units of meaning
+    Mutant(
+        "left is right",
+        READING + "reader.py",
+        "            degree=None,",
+        "            degree=None, side=None,",
+        f"{MEANING} tests/index/test_units.py tests/reading",
+    ),
+    Mutant(
+        "left is right in clusters",
+        INDEX + "units.py",
+        'sides = sorted(reading.sides) if reading.sign == "abnormal" else []',
+        "sides: list[str] = []",
+        f"{MEANING} tests/index/test_units.py",
+    ),
+    Mutant(
+        "the sign of any sentence is the unit's",
+        READING + "signs.py",
+        "votes[:, ::-1].argmax(axis=1)",
+        "(votes[:, ::-1] > 0).argmax(axis=1)",
+        "tests/reading/test_signs.py",
+    ),
+    Mutant(
+        "a new sentence joins a cluster of another sign",
+        INDEX + "units.py",
+        "if known_signs[other] == signs[row]",
+        "if True",
+        "tests/index/test_units.py tests/index/test_findings_index.py",
+    ),
+    # Rewards and metrics
+    Mutant(
+        "what is common weighs most",
+        TRAINERS + "rewards/cluster.py",
+        "math.log1p(index.config.reports / max(held, 1))",
+        "math.log1p(max(held, 1) / index.config.reports)",
+        "tests/trainers/test_rewards.py -k rarity",
+    ),
+    Mutant(
+        "what is abnormal weighs no more",
+        TRAINERS + "rewards/cluster.py",
+        "ABNORMAL_WEIGHT = 5.0",
+        "ABNORMAL_WEIGHT = 1.0",
+        "tests/trainers/test_rewards.py -k test_weights",
+    ),
+    Mutant(
+        "what the corpus never says weighs nothing",
+        TRAINERS + "rewards/cluster.py",
+        'return max(weights, default=1.0) if self.weights == "rarity" else 1.0',
+        "return 0.0",
+        MEANING,
+    ),
+    Mutant(
+        "the metric leaves out what is neutral",
+        "metrics/finding_f1/finding_f1.py",
+        '"": ("normal", "abnormal", "neutral"),',
+        '"": ("normal", "abnormal"),',
+        MEANING,
+    ),
+    # What outputs depend on
+    Mutant(
+        "the package's version is no part of the fingerprint",
+        ENRICH + "enricher.py",
+        '{**state, "_version": _version(), ',
+        "{**state, ",
+        "tests/trainers/test_formatting.py -k fingerprint",
+    ),
+    Mutant(
+        "the reader is no part of the fingerprint",
+        ENRICH + "enricher.py",
+        ', "_reader": self.index.reader.digest}',
+        "}",
+        "tests/trainers/test_formatting.py -k fingerprint",
+    ),
+    Mutant(
+        "settings go with any index",
+        ENRICH + "enricher.py",
+        'if settings["index_digest"] != index.digest:',
+        "if False:",
+        SETTINGS,
+    ),
+]
+
+
+def copy_repository(target: Path) -> None:
+    """Copies what git tracks, or would track."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+
+
+def run_tests(folder: Path, tests: Iterable[str], quiet_at: Iterable[int] = (PASSED,)) -> int:
+    """pytest's exit status, with the code of a folder; prints what it said at any other status."""
+    # Without bytecode: an edit within the same second would go unseen.
+    env = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | env, capture_output=True, text=True, check=False
+    )
+    if done.returncode not in quiet_at:
+        sys.stderr.write(done.stdout[-2_000:] + done.stderr[-2_000:])
+    return done.returncode
+
+
+def run_mutant(folder: Path, mutant: Mutant) -> str:
+    """What became of a mutant; the copy is as before."""
+    path = folder / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        return f"not made: its text stands {text.count(mutant.old)} times in the file"
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        status = run_tests(folder, mutant.tests.split(), (PASSED, FAILED))
+    finally:
+        path.write_text(text, encoding="utf-8")
+    return {PASSED: "SURVIVES", FAILED: "caught"}.get(status, f"not tried: pytest ended {status}")
+
+
+def say(*cells: object) -> None:
+    sys.stdout.write("| " + " | ".join(map(str, cells)) + " |\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    names = parser.parse_args().names
+    chosen = [one for one in MUTANTS if not names or any(name in one.name for name in names)]
+    with TemporaryDirectory() as target:
+        folder = Path(target)
+        copy_repository(folder)
+        sound = {tests: run_tests(folder, tests.split()) for tests in {m.tests for m in chosen}}
+        say("mutant", "file", "tests", "result", "seconds")
+        say(*["---"] * 5)
+        results = []
+        for mutant in chosen:
+            start = perf_counter()
+            result = "not tried: its tests fail without it"
+            if sound[mutant.tests] == PASSED:
+                result = run_mutant(folder, mutant)
+            seconds = f"{perf_counter() - start:.0f}"
+            say(mutant.name, f"`{mutant.file}`", f"`{mutant.tests}`", result, seconds)
+            results.append(result)
+    raise SystemExit(0 if set(results) <= {"caught"} else 1)
+
+
+if __name__ == "__main__":
+    main()
