@@ -58,10 +58,10 @@ class ReportFacts:
             [`Reason`] or `None`: The first that applies, in the order of [`Reason`].
         """
         logic = proposal.logic
-        if proposal.text in self._texts:
-            return Reason.REDUNDANT
         if contradicts(logic, self._said):
             return Reason.CONTRADICTS
+        if proposal.text in self._texts:
+            return Reason.REDUNDANT
         if logic.implies & self._added or follows(logic, self._said):
             return Reason.REDUNDANT
         own_fault = None if proposal.is_transferable else fault_of(proposal)

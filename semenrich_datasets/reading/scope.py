@@ -26,6 +26,7 @@ class Clause:
     polarity: Literal["affirmed", "denied", "normal"] = "affirmed"
     uncertain: bool = False
     asked: bool = False
+    asked_about: list[str] = field(default_factory=list)  # findings named after it
     subjects: list[Subject] = field(default_factory=list)
     adjectives: list[str] = field(default_factory=list)
     told: list[Subject] = field(default_factory=list)  # subjects that have their predicate
@@ -44,11 +45,15 @@ class Flags:
     """What a sentence holds beside its assertions."""
 
     unknown: list[str] = field(default_factory=list)
+    unknown_stated: bool = False  # one of them where no denial is open
     blank: bool = False
     number: bool = False
     exception: bool = False
     dangling: bool = False
     unclear: bool = False
+    labelled: bool = False
+    misspelt: bool = False
+    disbelieved: bool = False
 
 
 class Scope:
@@ -187,6 +192,13 @@ class Scope:
             if not said.is_abnormal or said.side or said.places:
                 return
             self.assertions[position] = words.located(said)
+
+    def move_last(self, concept: str) -> None:
+        """Says what was just said of a finding of another."""
+        if len(self.assertions) > self.clause.first:
+            last = self.assertions[-1]
+            if last.concept in self.lexicon.findings:
+                self.assertions[-1] = replace(last, concept=concept)
 
     def resolve_open(self) -> None:
         """Settles an abnormality or an abnormal word for which no structure came."""
