@@ -30,15 +30,23 @@ Data = Annotated[
         "'phantom' for the built-in synthetic sample."
     ),
 ]
-TextColumn = Annotated[str, typer.Option("--text-column", "-t", help="Column of the findings.")]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column", "-t", help="Column of the findings; found by its name by default."
+    ),
+]
 ContextColumns = Annotated[
     list[str] | None,
     typer.Option(
         "--context-column",
         "-c",
-        help="Column that additions must not contradict; repeat for several. By default "
-        "'impression' where there is one.",
+        help="Column that additions must not contradict; repeat for several. By default the "
+        "impression, the indication and the like.",
     ),
+]
+NoContext = Annotated[
+    bool, typer.Option("--no-context", help="Use the findings alone, though there is more.")
 ]
 Split = Annotated[str | None, typer.Option(help="Which split, where there are several.")]
 Preset = Annotated[
@@ -57,7 +65,7 @@ Lexicon = Annotated[
 def build(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the index.")],
-    text_column: TextColumn = "findings",
+    text_column: TextColumn = None,
     split: Split = None,
     embedder: Annotated[
         str | None, typer.Option(help="SentenceTransformer; all-MiniLM-L6-v2 by default.")
@@ -104,8 +112,9 @@ def enrich(
         str | None,
         typer.Option("--index", "-i", help="Folder or Hub id; by default built from DATA."),
     ] = None,
-    text_column: TextColumn = "findings",
+    text_column: TextColumn = None,
     context_column: ContextColumns = None,
+    no_context: NoContext = False,
     split: Split = None,
     preset: Preset = "safe",
     strategy: Annotated[
@@ -144,13 +153,14 @@ def enrich(
         enricher = SemEnricher(
             built if index is None else index,
             text_column,
-            _context_columns(reports, text_column, context_column),
+            [] if no_context else context_column,
             preset=preset,
             strategy=strategy,
             max_added=max_added,
             variant=variant,
             seed=seed,
         )
+        typer.echo(str(enricher.find_columns(reports.column_names)))
         enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
         settings = {**enricher.to_dict(), "index": place}
         save_reports(enriched, output, settings)
@@ -230,13 +240,6 @@ def _clear_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _context_columns(reports: Dataset, text_column: str, given: list[str] | None) -> list[str]:
-    if given is not None:
-        return given
-    has_impression = "impression" in reports.column_names and text_column != "impression"
-    return ["impression"] if has_impression else []
-
-
 def _push(enriched: Dataset, enricher: SemEnricher, settings: dict[str, Any], repo_id: str) -> None:
     from huggingface_hub import DatasetCard, HfApi
 
@@ -258,13 +261,14 @@ def _push(enriched: Dataset, enricher: SemEnricher, settings: dict[str, Any], re
 
 def _print_examples(enriched: Dataset, enricher: SemEnricher, count: int) -> None:
     shown = 0
-    for row in enriched.select_columns([enricher.text_column, enricher.added_column]):
+    text_column = enricher.find_columns(enriched.column_names).findings
+    for row in enriched.select_columns([text_column, enricher.added_column]):
         if shown == count:
             break
         if not row[enricher.added_column]:
             continue
         shown += 1
-        typer.echo(f"  {row[enricher.text_column]}")
+        typer.echo(f"  {row[text_column]}")
         for addition in row[enricher.added_column]:
             text = f"  + {addition['sentence']}  ({addition['support']:,} reports)"
             typer.secho(text, fg=typer.colors.GREEN)

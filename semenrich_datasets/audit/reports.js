@@ -25,9 +25,8 @@ function reportText(report, asked = -1) {
 }
 
 function contextLines(report) {
-  const named = data.about.contextColumns.map((name, i) => [name, report.context[i]]);
-  return named.filter(([, value]) => value).map(([name, value]) =>
-    element("p", { class: "context" }, element("span", {}, `${words(name)}: `), value));
+  return report.context.map(({ name, text }) =>
+    element("p", { class: "context" }, element("span", {}, `${words(name)}: `), text));
 }
 
 function additionList(report) {

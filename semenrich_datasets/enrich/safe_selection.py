@@ -103,19 +103,27 @@ class SafeSelection:
 
     def fault(self, report: Report) -> Reason | None:
         """Says why nothing at all may be added to a report; None where something may."""
-        findings, context = self._read(report)
-        return report_fault(findings, context, self.index.reader.lexicon)
+        findings, context, _ = self._read(report)
+        return self._fault(findings, context, self.index.held_units(report.sentences))
+
+    def _fault(
+        self, findings: list[Reading], context: list[Reading], held: list[int]
+    ) -> Reason | None:
+        fault = report_fault(findings, context, self.index.reader.lexicon)
+        # Nothing that the corpus says too: nothing is known of such reports.
+        return fault or (None if held else Reason.OTHER_KIND)
 
     def _decide(self, report: Report) -> Iterator[Decision]:
-        findings, context = self._read(report)
-        scores = self._scores(report)
-        fault = report_fault(findings, context, self.index.reader.lexicon)
+        findings, context, history = self._read(report)
+        held = self.index.held_units(report.sentences)
+        scores = self._scores(held)
+        fault = self._fault(findings, context, held)
         if fault is not None:
             for number in self._order(report):
                 yield Decision(self.candidates[number], scores[number], fault)
             return
-        facts = ReportFacts(findings, context)
-        spoken_of = self._spoken_of(report)
+        facts = ReportFacts(findings, context, history)
+        spoken_of = self._spoken_of(held)
         accepted: list[int] = []
         for number in self._order(report):
             candidate = self.candidates[number]
@@ -133,19 +141,21 @@ class SafeSelection:
                 accepted.append(number)
             yield Decision(candidate, scores[number], reason)
 
-    def _read(self, report: Report) -> tuple[list[Reading], list[Reading]]:
+    def _read(self, report: Report) -> tuple[list[Reading], list[Reading], list[Reading]]:
         read = self.index.reader.read
-        context = (part for text in report.context for part in split_sentences(text))
-        return list(map(read, report.sentences)), list(map(read, context))
+        findings = list(map(read, report.sentences))
+        context, history = (
+            [read(sentence) for text in texts for sentence in split_sentences(text)]
+            for texts in (report.context, report.history)
+        )
+        return findings, context, history
 
-    def _spoken_of(self, report: Report) -> list[bool]:
+    def _spoken_of(self, held: list[int]) -> list[bool]:
         """Returns of each candidate whether reports of this kind speak of its topic."""
-        held = self.index.held_units(report.sentences)
         spoken: list[bool] = (self.kind_evidence[held].sum(axis=0) >= _KIND_EVIDENCE).tolist()
         return spoken
 
-    def _scores(self, report: Report) -> list[float]:
-        held = self.index.held_units(report.sentences)
+    def _scores(self, held: list[int]) -> list[float]:
         if not held:
             return self.prior
         scores: list[float] = self.scores[held].min(axis=0).tolist()

@@ -47,6 +47,8 @@ class Reading:
             "stable heart" names the heart and calls it neither normal nor abnormal, "no large
             effusion" leaves a small one, a blank called normal could be any bone, an effusion may
             hide the border of the heart.
+        lost (`bool`): whether it states something of which nothing was understood: then all
+            topics are open.
         content (`frozenset[Assertion]` or `None`): what it says in the one form that paraphrases
             share: its assertions, how much there is of a finding left out. None for a sentence that
             is not understood.
@@ -69,6 +71,7 @@ class Reading:
     logic: Logic = field(repr=False)
     parts: tuple[Logic, ...] = field(repr=False)
     left_open: int = field(repr=False)
+    lost: bool = field(repr=False)
     content: Content | None = field(repr=False)
     words: int = field(repr=False)
     unknown: tuple[str, ...] = field(repr=False)
@@ -161,9 +164,8 @@ class Reader:
             sides=frozenset({"left", "right"} & roles),
             logic=logic_of(assertions, lexicon),
             parts=tuple(logic_of((said,), lexicon) for said in assertions),
-            left_open=_left_open(
-                assertions, tags, lexicon, settled=settled, lost=_is_lost(assertions, grammar.flags)
-            ),
+            left_open=_left_open(assertions, tags, lexicon, settled=settled),
+            lost=_is_lost(assertions, grammar.flags),
             content=_content(assertions, lexicon) if understood else None,
             words=sum(part.isalpha() for tag in tags for part in tag.phrase),
             unknown=tuple(grammar.flags.unknown),
@@ -199,7 +201,6 @@ def _left_open(
     lexicon: Lexicon,
     *,
     settled: bool,
-    lost: bool,
 ) -> int:
     touched = {replace(said, narrowing=None) for said in assertions if _is_hedged(said, lexicon)}
     concepts = _obscured(assertions, lexicon)
@@ -208,9 +209,6 @@ def _left_open(
         concepts |= {name for tag in tags for name in (*tag.structures, *tag.adjective_of)} - said
     if any(assertion.concept == UNNAMED for assertion in assertions):
         concepts |= {name for name, entry in lexicon.structures.items() if entry.often_blank}
-    if lost:
-        concepts.add(ANYTHING)
-        concepts |= lexicon.structures.keys() | lexicon.findings.keys()
     touched |= {
         Assertion(name, "normal" if name in lexicon.structures else "absent") for name in concepts
     }
