@@ -100,6 +100,7 @@ def build(
             index.push_to_hub(push_to_hub)
     counts = f"{index.config.reports:,} reports, {index.sentences.num_rows:,} sentences"
     typer.echo(f"{counts}, {index.unit_table.num_rows:,} units of meaning -> {output}")
+    typer.echo(str(index.coverage))
 
 
 @app.command()
@@ -224,6 +225,30 @@ def _enricher_of(data: str, index: str | None) -> SemEnricher:
     if not (index or kept):
         raise ValueError(f"the index of {data} was not kept: name it with --index INDEX")
     return SemEnricher.from_dict(settings, index or kept)
+
+
+lexicons = typer.Typer(help="What words mean.", no_args_is_help=True)
+app.add_typer(lexicons, name="lexicon")
+
+
+@lexicons.command()
+def suggest(
+    index: Annotated[str, typer.Argument(help="Folder or Hub id of an index.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A TOML file; by default shown.")
+    ] = None,
+    most: Annotated[int, typer.Option(help="Most words listed.")] = 40,
+) -> None:
+    """List the words that the lexicon of an index lacks, as lines ready to be completed."""
+    with _clear_errors():
+        from semenrich_datasets import FindingsIndex
+        from semenrich_datasets.index.coverage import suggest_lexicon
+
+        fitted = FindingsIndex.from_pretrained(index)
+        text = suggest_lexicon(fitted.sentences, fitted.reader, most=most)
+        if output is not None:
+            output.write_text(text, encoding="utf-8")
+    typer.echo(text if output is None else f"-> {output}")
 
 
 @contextmanager

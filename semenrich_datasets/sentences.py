@@ -48,6 +48,8 @@ _LINE_BREAK = re.compile(_LINE_END, re.IGNORECASE)
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-[ \t]*\n\s*(?=[a-z])")
 _DOTS = re.compile(r"\.{3,}(?=\s*\w)")
 _GLUED = re.compile(r"(?<=[a-z]{4})(?=[A-Z][a-z]{3})")
+# In plain ASCII nothing has to be done where none of these is.
+_UNUSUAL = re.compile(r"[\x00-\x1f\x7f<\\]|\.{3}|  |[a-z][A-Z]|[a-z]{3} [A-Z][a-z]")
 _INNER_CAPITAL = re.compile(r"([a-z]{3}) (?=[A-Z][a-z]{2})")
 
 
@@ -118,6 +120,8 @@ def plain_text(sentence: str) -> str:
     Returns:
         `str`: The text that readers are given. Idempotent.
     """
+    if sentence.isascii() and not _UNUSUAL.search(sentence):
+        return sentence
     text = _DOTS.sub(": ", _LINE_BREAK.sub("\n", sentence))
     text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text))
     text = "".join(character for character in text if not _is_invisible(character))

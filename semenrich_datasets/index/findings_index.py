@@ -32,6 +32,7 @@ from semenrich_datasets.index.building import (
 from semenrich_datasets.index.card import index_card
 from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence_graph
+from semenrich_datasets.index.coverage import Coverage, coverage, warn_of_unread
 from semenrich_datasets.index.embedding import Encoder, load_encoder
 from semenrich_datasets.index.files import Writer, index_digest, write_index
 from semenrich_datasets.index.location import Location, find_index
@@ -143,7 +144,10 @@ class FindingsIndex:
             seed=seed,
         )
         parts = build_parts(texts, settings, show_progress=show_progress)
-        return cls(*parts, encoder=settings.encoder)
+        index = cls(*parts, encoder=settings.encoder)
+        if preset == "safe":
+            warn_of_unread(index.coverage, settings.reader.lexicon.name)
+        return index
 
     @classmethod
     def from_pretrained(
@@ -299,6 +303,11 @@ class FindingsIndex:
     def unit_signs(self) -> list[Sign]:
         """Sign of each unit."""
         return list(self.unit_table.column("sign").to_pylist())
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """How much of the corpus was understood, and the commonest of what was not."""
+        return coverage(self.sentences, self.reader)
 
     @cached_property
     def graph(self) -> rx.PyGraph[int, int]:

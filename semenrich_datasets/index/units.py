@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from semenrich_datasets.index.embedding import Encoder, embed_sentences
 from semenrich_datasets.index.neighbors import nearest
 from semenrich_datasets.reading import Reader, Reading, Sign
+from semenrich_datasets.reading.assertions import Content
 from semenrich_datasets.reading.signs import NOISE
 
 #: Least cosine similarity at which a sentence belongs to the cluster of its nearest neighbor.
@@ -211,9 +212,9 @@ class UnitFinder:
         return sorted(units)
 
     @cached_property
-    def _by_assertions(self) -> dict[object, Unit]:
+    def _by_assertions(self) -> dict[Content | None, Unit]:
         """The unit of each content that the corpus understood."""
-        contents = {}
+        contents: dict[Content | None, Unit] = {}
         for text, unit_id in self._texts:
             content = self._reader.read(text).content
             if content is not None:

@@ -123,6 +123,11 @@ class Lexicon:
         return {concept: number for number, concept in enumerate(self.concepts)}
 
     @cached_property
+    def compiled(self) -> dict[Any, Any]:
+        """What `entailment` has compiled of assertions."""
+        return {}
+
+    @cached_property
     def longest_phrase(self) -> Mapping[str, int]:
         """For each first token the length of the longest phrase that starts with it."""
         lengths: dict[str, int] = {}
@@ -231,15 +236,18 @@ class Lexicon:
         Returns:
             `list[Meaning]`: One per phrase; an unknown token has a meaning without any role.
         """
-        written = tokenize(text)
-        tokens = tuple(
-            word if word in self.vocabulary else self.spelling.correct(word) for word in written
-        )
+        written = tokens = tokenize(text)
+        if not self.vocabulary.issuperset(written):
+            known, correct = self.vocabulary, self.spelling.correct
+            tokens = tuple(word if word in known else correct(word) for word in written)
         tags: list[Meaning] = []
         start = 0
         while start < len(tokens):
             length, meaning = self._longest(tokens, start)
-            if tokens[start : start + length] != written[start : start + length]:
+            if (
+                tokens is not written
+                and tokens[start : start + length] != written[start : start + length]
+            ):
                 meaning = replace(meaning, roles=meaning.roles | {MISSPELT})
             tags.append(meaning)
             start += length

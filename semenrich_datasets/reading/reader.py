@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any, Literal
 
 from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Content
@@ -148,6 +149,7 @@ class Reader:
         assertions = tuple(grammar.read())
         if grammar.flags.disbelieved or plain.rstrip().endswith("?"):
             assertions = tuple(replace(said, status="uncertain") for said in assertions)
+        parts = tuple(logic_of((said,), lexicon) for said in assertions)
         roles = frozenset().union(*(tag.roles for tag in tags))
         understood = _is_understood(assertions, grammar.flags)
         settled = understood and "prior" not in roles
@@ -162,8 +164,8 @@ class Reader:
             identifying=_is_identifying(tags, grammar.flags, lexicon),
             hedges=any(_is_hedged(said, lexicon) for said in assertions),
             sides=frozenset({"left", "right"} & roles),
-            logic=logic_of(assertions, lexicon),
-            parts=tuple(logic_of((said,), lexicon) for said in assertions),
+            logic=reduce(or_, parts, Logic()),
+            parts=parts,
             left_open=_left_open(assertions, tags, lexicon, settled=settled),
             lost=_is_lost(assertions, grammar.flags),
             content=_content(assertions, lexicon) if understood else None,
@@ -191,6 +193,8 @@ def _content(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> Content:
                 name for name in said.rules_out if not lexicon.narrowings[name].graded
             ),
         )
+        if said.degree or said.rules_out
+        else said
         for said in assertions
     )
 
@@ -234,9 +238,13 @@ def _is_hedged(said: Assertion, lexicon: Lexicon) -> bool:
 
 
 def _obscured(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
-    stated = {assertion.concept for assertion in assertions if assertion.is_abnormal}
-    findings = (lexicon.findings[name] for name in stated & lexicon.findings.keys())
-    return {name for finding in findings for name in finding.obscures}
+    findings = lexicon.findings
+    return {
+        name
+        for said in assertions
+        if said.is_abnormal and said.concept in findings
+        for name in findings[said.concept].obscures
+    }
 
 
 def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:

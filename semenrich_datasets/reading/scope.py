@@ -18,6 +18,9 @@ from semenrich_datasets.reading.assertions import (
 from semenrich_datasets.reading.lexicon import Lexicon
 from semenrich_datasets.reading.lexicon_entries import ANYTHING, Finding, Meaning
 
+_NO_WORDS = Modifiers()
+_MODIFIERS = frozenset({"left", "right", "both", *DEGREES})
+
 
 @dataclass
 class Clause:
@@ -76,6 +79,8 @@ class Scope:
 
     def modify(self, tag: Meaning) -> None:
         """Keeps the side, place, degree and narrowing words of a phrase for the next noun."""
+        if not (tag.narrows or tag.rules_out or tag.roles & _MODIFIERS):
+            return
         places = tuple(name for name in tag.narrows if self.lexicon.narrowings[name].place)
         self.clause.modifiers |= Modifiers(
             sides=tag.roles & {"left", "right", "both"},
@@ -91,7 +96,8 @@ class Scope:
         waiting = self.clause.modifiers
         own = Modifiers(sides=waiting.sides, places=waiting.places, place_words=waiting.place_words)
         self.place_last()
-        self.clause.modifiers = waiting.without_place()
+        if waiting != _NO_WORDS:
+            self.clause.modifiers = waiting.without_place()
         clause = self.clause
         after_denial = clause.polarity == "denied" and not clause.denial_is_empty
         return [Subject(name, own, after_denial) for name in dict.fromkeys(structures)]
@@ -172,7 +178,7 @@ class Scope:
         the RIGHT BASE"), where several findings are named together all of them.
         """
         waiting, clause = self.clause.modifiers, self.clause
-        if clause.joined or len(self.assertions) == clause.first:
+        if clause.joined or len(self.assertions) == clause.first or waiting == _NO_WORDS:
             return
         last = self.assertions[-1]
         if last.is_abnormal:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import combinations
+from itertools import takewhile
 
 # Shorter words have too many neighbors that mean something else.
 _SHORTEST = 5
@@ -50,8 +51,9 @@ class Spelling:
 
     def _lengthened(self, word: str) -> str:
         """Returns the shortest known word that an abbreviation begins, or the word."""
-        begun = [known for known in self._words if known.startswith(word)]
-        return min(begun, key=lambda known: (len(known), known)) if begun else word
+        start = bisect_left(self._words, word)
+        begun = takewhile(lambda known: known.startswith(word), self._words[start:])
+        return min(begun, key=lambda known: (len(known), known), default=word)
 
 
 def _allowed(word: str, known: str) -> int:
@@ -61,12 +63,10 @@ def _allowed(word: str, known: str) -> int:
 
 def _deletions(word: str) -> set[str]:
     """Returns the word with none, one, and from eight letters on two letters deleted."""
-    most = 2 if len(word) >= _LONG - 1 else 1
-    forms = {word}
-    for count in range(1, most + 1):
-        for gone in combinations(range(len(word)), count):
-            forms.add("".join(letter for i, letter in enumerate(word) if i not in gone))
-    return forms
+    once = {word[:i] + word[i + 1 :] for i in range(len(word))}
+    if len(word) < _LONG - 1:
+        return once | {word}
+    return once | {word} | {form[:i] + form[i + 1 :] for form in once for i in range(len(form))}
 
 
 @lru_cache(maxsize=2**14)
