@@ -143,16 +143,18 @@ def enrich(
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
         reports = load_reports(data, split)
-        kept, place = index, index
+        place = _open_place(index)
         if index is None:
             build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
-            built = FindingsIndex.build(reports, text_column, lexicon=lexicon, preset=build_preset)
+            fitted = FindingsIndex.build(reports, text_column, lexicon=lexicon, preset=build_preset)
+            kept = Path(output).with_suffix(".index")
             if keep_index:
-                kept = str(Path(output).with_suffix(".index"))
-                place = Path(kept).name
-                built.save_pretrained(kept)
+                fitted.save_pretrained(kept)
+                place = {"index_folder": kept.name}  # beside the output, wherever both are moved
+        else:
+            fitted = FindingsIndex.from_pretrained(index)
         enricher = SemEnricher(
-            built if index is None else index,
+            fitted,
             text_column,
             [] if no_context else context_column,
             preset=preset,
@@ -163,14 +165,14 @@ def enrich(
         )
         typer.echo(str(enricher.find_columns(reports.column_names)))
         enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
-        settings = {**enricher.to_dict(), "index": place}
+        settings = {**enricher.to_dict(), **place}
         save_reports(enriched, output, settings)
         if push_to_hub:
             _push(enriched, enricher, settings, push_to_hub)
     _print_examples(enriched, enricher, examples)
     typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
     if index is None:
-        typer.echo(f"index -> {kept}" if kept else "the index was not kept")
+        typer.echo(f"index -> {kept}" if keep_index else "the index was not kept")
 
 
 @app.command()
@@ -209,6 +211,14 @@ def audit(
     typer.echo(f"-> {output}")
 
 
+def _open_place(index: str | None) -> dict[str, str]:
+    """Returns where an index that was named lies, as the settings of its output say it."""
+    if index is None:
+        return {}
+    folder = Path(index)
+    return {"index_folder": str(folder.resolve())} if folder.is_dir() else {"index_repo": index}
+
+
 def _enricher_of(data: str, index: str | None) -> SemEnricher:
     """Makes the enricher that made a dataset, from the settings beside it."""
     from semenrich_datasets import SemEnricher
@@ -220,11 +230,13 @@ def _enricher_of(data: str, index: str | None) -> SemEnricher:
             f"nothing beside {data} says how it was made: enrich with `semenrich enrich`, or call "
             "semenrich_datasets.audit.write_audit with the enricher itself"
         )
-    beside = Path(data).parent / str(settings["index"])
-    kept = str(beside) if settings["index"] and beside.is_dir() else settings["index"]
-    if not (index or kept):
-        raise ValueError(f"the index of {data} was not kept: name it with --index INDEX")
-    return SemEnricher.from_dict(settings, index or kept)
+    place = index or settings.get("index_repo")
+    folder = settings.get("index_folder")
+    if not place and folder and (Path(data).parent / folder).is_dir():
+        place = str(Path(data).parent / folder)
+    if not place:
+        raise ValueError(f"the index of {data} is not where it was: name it with --index INDEX")
+    return SemEnricher.from_dict(settings, place)
 
 
 lexicons = typer.Typer(help="What words mean.", no_args_is_help=True)

@@ -288,7 +288,8 @@ def _find_file(source: str | os.PathLike[str], folder: Path) -> Path:
     packaged = {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
     path = packaged.get(str(source), folder / source)
     if not path.is_file():
-        msg = f"no lexicon {source}: expected one of {', '.join(packaged)}, or a TOML file"
+        names = ", ".join(name for name in packaged if name != "english")
+        msg = f"no lexicon {source}: expected one of {names}, or a TOML file"
         raise FileNotFoundError(msg)
     return path
 
