@@ -30,15 +30,23 @@ Data = Annotated[
         "'phantom' for the built-in synthetic sample."
     ),
 ]
-TextColumn = Annotated[str, typer.Option("--text-column", "-t", help="Column of the findings.")]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--text-column", "-t", help="Column of the findings; found by its name by default."
+    ),
+]
 ContextColumns = Annotated[
     list[str] | None,
     typer.Option(
         "--context-column",
         "-c",
-        help="Column that additions must not contradict; repeat for several. By default "
-        "'impression' where there is one.",
+        help="Column that additions must not contradict; repeat for several. By default the "
+        "impression, the indication and the like.",
     ),
+]
+NoContext = Annotated[
+    bool, typer.Option("--no-context", help="Use the findings alone, though there is more.")
 ]
 Split = Annotated[str | None, typer.Option(help="Which split, where there are several.")]
 Preset = Annotated[
@@ -57,7 +65,7 @@ Lexicon = Annotated[
 def build(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the index.")],
-    text_column: TextColumn = "findings",
+    text_column: TextColumn = None,
     split: Split = None,
     embedder: Annotated[
         str | None, typer.Option(help="SentenceTransformer; all-MiniLM-L6-v2 by default.")
@@ -92,6 +100,7 @@ def build(
             index.push_to_hub(push_to_hub)
     counts = f"{index.config.reports:,} reports, {index.sentences.num_rows:,} sentences"
     typer.echo(f"{counts}, {index.unit_table.num_rows:,} units of meaning -> {output}")
+    typer.echo(str(index.coverage))
 
 
 @app.command()
@@ -104,8 +113,9 @@ def enrich(
         str | None,
         typer.Option("--index", "-i", help="Folder or Hub id; by default built from DATA."),
     ] = None,
-    text_column: TextColumn = "findings",
+    text_column: TextColumn = None,
     context_column: ContextColumns = None,
+    no_context: NoContext = False,
     split: Split = None,
     preset: Preset = "safe",
     strategy: Annotated[
@@ -133,33 +143,36 @@ def enrich(
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
         reports = load_reports(data, split)
-        kept, place = index, index
+        place = _open_place(index)
         if index is None:
             build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
-            built = FindingsIndex.build(reports, text_column, lexicon=lexicon, preset=build_preset)
+            fitted = FindingsIndex.build(reports, text_column, lexicon=lexicon, preset=build_preset)
+            kept = Path(output).with_suffix(".index")
             if keep_index:
-                kept = str(Path(output).with_suffix(".index"))
-                place = Path(kept).name
-                built.save_pretrained(kept)
+                fitted.save_pretrained(kept)
+                place = {"index_folder": kept.name}  # beside the output, wherever both are moved
+        else:
+            fitted = FindingsIndex.from_pretrained(index)
         enricher = SemEnricher(
-            built if index is None else index,
+            fitted,
             text_column,
-            _context_columns(reports, text_column, context_column),
+            [] if no_context else context_column,
             preset=preset,
             strategy=strategy,
             max_added=max_added,
             variant=variant,
             seed=seed,
         )
+        typer.echo(str(enricher.find_columns(reports.column_names)))
         enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
-        settings = {**enricher.to_dict(), "index": place}
+        settings = {**enricher.to_dict(), **place}
         save_reports(enriched, output, settings)
         if push_to_hub:
             _push(enriched, enricher, settings, push_to_hub)
     _print_examples(enriched, enricher, examples)
     typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
     if index is None:
-        typer.echo(f"index -> {kept}" if kept else "the index was not kept")
+        typer.echo(f"index -> {kept}" if keep_index else "the index was not kept")
 
 
 @app.command()
@@ -198,6 +211,14 @@ def audit(
     typer.echo(f"-> {output}")
 
 
+def _open_place(index: str | None) -> dict[str, str]:
+    """Returns where an index that was named lies, as the settings of its output say it."""
+    if index is None:
+        return {}
+    folder = Path(index)
+    return {"index_folder": str(folder.resolve())} if folder.is_dir() else {"index_repo": index}
+
+
 def _enricher_of(data: str, index: str | None) -> SemEnricher:
     """Makes the enricher that made a dataset, from the settings beside it."""
     from semenrich_datasets import SemEnricher
@@ -209,11 +230,37 @@ def _enricher_of(data: str, index: str | None) -> SemEnricher:
             f"nothing beside {data} says how it was made: enrich with `semenrich enrich`, or call "
             "semenrich_datasets.audit.write_audit with the enricher itself"
         )
-    beside = Path(data).parent / str(settings["index"])
-    kept = str(beside) if settings["index"] and beside.is_dir() else settings["index"]
-    if not (index or kept):
-        raise ValueError(f"the index of {data} was not kept: name it with --index INDEX")
-    return SemEnricher.from_dict(settings, index or kept)
+    place = index or settings.get("index_repo")
+    folder = settings.get("index_folder")
+    if not place and folder and (Path(data).parent / folder).is_dir():
+        place = str(Path(data).parent / folder)
+    if not place:
+        raise ValueError(f"the index of {data} is not where it was: name it with --index INDEX")
+    return SemEnricher.from_dict(settings, place)
+
+
+lexicons = typer.Typer(help="What words mean.", no_args_is_help=True)
+app.add_typer(lexicons, name="lexicon")
+
+
+@lexicons.command()
+def suggest(
+    index: Annotated[str, typer.Argument(help="Folder or Hub id of an index.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A TOML file; by default shown.")
+    ] = None,
+    most: Annotated[int, typer.Option(help="Most words listed.")] = 40,
+) -> None:
+    """List the words that the lexicon of an index lacks, as lines ready to be completed."""
+    with _clear_errors():
+        from semenrich_datasets import FindingsIndex
+        from semenrich_datasets.index.coverage import suggest_lexicon
+
+        fitted = FindingsIndex.from_pretrained(index)
+        text = suggest_lexicon(fitted.sentences, fitted.reader, most=most)
+        if output is not None:
+            output.write_text(text, encoding="utf-8")
+    typer.echo(text if output is None else f"-> {output}")
 
 
 @contextmanager
@@ -228,13 +275,6 @@ def _clear_errors() -> Iterator[None]:
     except mendable as error:
         typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
         raise typer.Exit(1) from error
-
-
-def _context_columns(reports: Dataset, text_column: str, given: list[str] | None) -> list[str]:
-    if given is not None:
-        return given
-    has_impression = "impression" in reports.column_names and text_column != "impression"
-    return ["impression"] if has_impression else []
 
 
 def _push(enriched: Dataset, enricher: SemEnricher, settings: dict[str, Any], repo_id: str) -> None:
@@ -258,13 +298,14 @@ def _push(enriched: Dataset, enricher: SemEnricher, settings: dict[str, Any], re
 
 def _print_examples(enriched: Dataset, enricher: SemEnricher, count: int) -> None:
     shown = 0
-    for row in enriched.select_columns([enricher.text_column, enricher.added_column]):
+    text_column = enricher.find_columns(enriched.column_names).findings
+    for row in enriched.select_columns([text_column, enricher.added_column]):
         if shown == count:
             break
         if not row[enricher.added_column]:
             continue
         shown += 1
-        typer.echo(f"  {row[enricher.text_column]}")
+        typer.echo(f"  {row[text_column]}")
         for addition in row[enricher.added_column]:
             text = f"  + {addition['sentence']}  ({addition['support']:,} reports)"
             typer.secho(text, fg=typer.colors.GREEN)

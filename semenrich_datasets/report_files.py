@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, Features, Image, Value, load_dataset, load_from_disk
+from datasets.exceptions import DatasetGenerationError
 from datasets.table import embed_table_storage
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import (
@@ -17,10 +19,12 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
+from semenrich_datasets.report_tables import choose_split, read_csv, read_json
+
 #: The built-in sample, in place of a file or a Hub id.
 PHANTOM = "phantom"
 
-_BUILDERS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+_ENDINGS = (".csv", ".json", ".jsonl", ".parquet")
 #: Name of the file that says how enriched reports were made.
 SETTINGS_NAME = "semenrich.json"
 _SCHEMA_KEY = b"semenrich"
@@ -40,7 +44,8 @@ def load_reports(source: str, split: str | None = None) -> Dataset:
         `datasets.Dataset`
 
     Raises:
-        `ValueError`: When the file is of another kind, or there are several splits and none named.
+        `ValueError`: When the file is of another kind, empty or broken (its line is named), or
+            there are several splits and none named.
         `FileNotFoundError`: When the file is missing.
     """
     if source == PHANTOM:
@@ -48,10 +53,10 @@ def load_reports(source: str, split: str | None = None) -> Dataset:
 
         return load_phantom(1_000)
     path = Path(source)
-    if path.suffix in _BUILDERS:
+    if path.suffix.lower() in _ENDINGS and not path.is_dir():
         if not path.is_file():
             raise FileNotFoundError(f"no file {source}; expected {_FORMS}")
-        return load_dataset(_BUILDERS[path.suffix], data_files=str(path), split="train")
+        return _read_file(path, split)
     if path.is_file():
         raise ValueError(f"{source} ends in {path.suffix or 'nothing'}; expected {_FORMS}")
     loaded = load_from_disk(source) if path.is_dir() else load_dataset(source)
@@ -84,7 +89,7 @@ def save_reports(reports: Dataset, target: str, settings: Mapping[str, Any] | No
         case "":
             reports.save_to_disk(target)
         case other:
-            endings = ", ".join(sorted(_BUILDERS))
+            endings = ", ".join(_ENDINGS)
             raise ValueError(f"cannot write {other} files; expected {endings} or a folder")
     if settings is not None:
         settings_path(target).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
@@ -112,7 +117,7 @@ def read_settings(source: str) -> dict[str, Any] | None:
     if Path(source).suffix == ".parquet" and Path(source).is_file():
         written = (pq.read_schema(source).metadata or {}).get(_SCHEMA_KEY)
         return None if written is None else dict(json.loads(written))
-    if Path(source).exists() or Path(source).suffix in _BUILDERS or source == PHANTOM:
+    if Path(source).exists() or Path(source).suffix in _ENDINGS or source == PHANTOM:
         return None
     try:
         found = hf_hub_download(source, SETTINGS_NAME, repo_type="dataset")
@@ -135,21 +140,29 @@ def _write_parquet(reports: Dataset, path: Path, settings: Mapping[str, Any] | N
 def check_target(target: str) -> None:
     """Raises `ValueError` when `save_reports` could not write to a target of this name."""
     suffix = Path(target).suffix
-    if suffix and suffix not in _BUILDERS:
-        endings = ", ".join(sorted(_BUILDERS))
+    if suffix and suffix not in _ENDINGS:
+        endings = ", ".join(_ENDINGS)
         raise ValueError(f"cannot write {suffix} files; expected {endings} or a folder")
+
+
+def _read_file(path: Path, split: str | None) -> Dataset:
+    match path.suffix.lower():
+        case ".csv":
+            return read_csv(path)
+        case ".json" | ".jsonl":
+            return read_json(path, split)
+    try:
+        pq.read_schema(path)  # before `datasets` does, which logs the error too
+        return load_dataset("parquet", data_files=str(path), split="train")
+    except (pa.ArrowInvalid, DatasetGenerationError) as error:
+        msg = f"{path} is not a whole Parquet file ({error.__cause__ or error}): save it again"
+        raise ValueError(msg) from error
 
 
 def _one_split(loaded: Dataset | DatasetDict, source: str, split: str | None) -> Dataset:
     if not isinstance(loaded, DatasetDict):
         return loaded
-    names = list(loaded)
-    if split is None and len(names) == 1:
-        return loaded[names[0]]
-    if split not in loaded:
-        found = ", ".join(names)
-        raise ValueError(f"{source} has the splits {found}; name one of them with --split")
-    return loaded[split]
+    return loaded[choose_split(loaded, source, split)]
 
 
 def _without_images(reports: Dataset) -> Dataset:

@@ -8,6 +8,7 @@ common, so a boundary is decided from the characters on both sides of it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 # An abbreviation of these never ends a sentence; the second set does before a capital letter.
@@ -30,7 +31,11 @@ _OPEN_WORDS = frozenset(
 _NARROWEST_WRAP = 60
 
 _LIST_MARK = re.compile(r"\s*(?:\(?\d{1,2}[.)](?=\s|$)|\d{1,2}[.)](?=[A-Z])|[-*•–·]+(?=\s))\s*")
-_STOP_OR_LINE = re.compile(r"[.!?]+[)\"'\]]*|(?P<line>[ \t]*\r?\n\s*)")
+# Every way in which files, pages and databases end a line, a spelled-out "\\n" included.
+_LINE_END = r"(?:\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|<br ?/?>|\\[rn])"
+_STOP_OR_LINE = re.compile(
+    rf"[.!?]+[)\"'\]]*|(?P<line>(?<![ \t])[ \t]*{_LINE_END}(?:\s|{_LINE_END})*)", re.IGNORECASE
+)
 _STOP_LINE_OR_ITEM = re.compile(  # "1. Lungs clear 2. No effusion": the stop may be missing
     _STOP_OR_LINE.pattern + r"|[ \t]+(?=(?P<item>\d{1,2})[.)][ \t]+[A-Za-z])"
 )
@@ -39,6 +44,13 @@ _NUMBERED_START = re.compile(r"\d{1,2}[.)]\s")
 _INITIALS = re.compile(r"(?:[a-z]\.)+[a-z]")  # "T.B."
 _EDGE_MARKS = " \t\r\n.,;:!?"
 _WHITE_SPACE = re.compile(r"\s+")
+_LINE_BREAK = re.compile(_LINE_END, re.IGNORECASE)
+_BROKEN_WORD = re.compile(r"(?<=[a-z])-[ \t]*\n\s*(?=[a-z])")
+_DOTS = re.compile(r"\.{3,}(?=\s*\w)")
+_GLUED = re.compile(r"(?<=[a-z]{4})(?=[A-Z][a-z]{3})")
+# In plain ASCII nothing has to be done where none of these is.
+_UNUSUAL = re.compile(r"[\x00-\x1f\x7f<\\]|\.{3}|  |[a-z][A-Z]|[a-z]{3} [A-Z][a-z]")
+_INNER_CAPITAL = re.compile(r"([a-z]{3}) (?=[A-Z][a-z]{2})")
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -92,6 +104,35 @@ def split_paper(text: str) -> list[str]:
         `list[str]`: The non-empty pieces; "1.5 cm" becomes two of them.
     """
     return [piece for part in text.lower().split(".") if (piece := part.strip())]
+
+
+def plain_text(sentence: str) -> str:
+    """Takes out of a sentence what files put in and nobody wrote.
+
+    Compatibility forms (ligatures, full-width letters) become plain ones, soft hyphens, zero-width
+    and control characters and accents go, a word hyphenated over a line end is joined, and a line
+    end becomes a space. Where a capital starts a word right behind a small letter ("apexSmall"), or
+    inside a line of prose, a mark "¦" says that a stop may be missing.
+
+    Args:
+        sentence (`str`): A sentence as written.
+
+    Returns:
+        `str`: The text that readers are given. Idempotent.
+    """
+    if sentence.isascii() and not _UNUSUAL.search(sentence):
+        return sentence
+    text = _DOTS.sub(": ", _LINE_BREAK.sub("\n", sentence))
+    text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text))
+    text = "".join(character for character in text if not _is_invisible(character))
+    text = _BROKEN_WORD.sub("", text)
+    text = _GLUED.sub(" ¦ ", _WHITE_SPACE.sub(" ", text))
+    return _INNER_CAPITAL.sub(r"\1 ¦ ", text)
+
+
+def _is_invisible(character: str) -> bool:
+    """Whether a character is an accent, a format or a control character, no white space."""
+    return unicodedata.category(character) in ("Mn", "Cf", "Cc") and not character.isspace()
 
 
 def normalize_sentence(sentence: str) -> str:
@@ -209,13 +250,20 @@ def _is_glued(before: str, after: str) -> bool:
 
 def _ends_line(text: str, word: str, match: re.Match[str]) -> bool:
     """Tells a line that ends a sentence from one that an editor wrapped at its margin."""
-    if match.group().count("\n") > 1 or _LIST_MARK.match(text, match.end()):
+    if len(_LINE_BREAK.findall(match.group())) > 1 or _LIST_MARK.match(text, match.end()):
         return True
     if word in _OPEN_WORDS or text[: match.start()].endswith((",", "(", "/", "-")):
         return False
     next_word = re.match(r"\S*", text[match.end() :])
     fits = len(next_word.group()) if next_word else 0
-    line_length = match.start() - (text.rfind("\n", 0, match.start()) + 1)
+    line_length = match.start() - _line_start(text, match.start())
     if line_length + 1 + fits <= _NARROWEST_WRAP:
         return True
     return bool(_SENTENCE_START.match(text, match.end()))
+
+
+def _line_start(text: str, position: int) -> int:
+    """Returns where the line of a position starts; only as far back as matters is looked."""
+    window = max(0, position - _NARROWEST_WRAP - 1)
+    ends = [match.end() for match in _LINE_BREAK.finditer(text, window, position)]
+    return ends[-1] if ends else window

@@ -108,7 +108,8 @@ def dataset_card(enriched: datasets.Dataset, enricher: SemEnricher) -> str:
     settings = enricher.to_dict()
     names = ("preset", "strategy", "min_score", "max_added", "variant", "seed")
     shown = {name: "by default" if settings[name] is None else settings[name] for name in names}
-    columns = [enricher.text_column, *enricher.context_columns]
+    found = enricher.find_columns(enriched.column_names)
+    columns = dict.fromkeys([found.findings, *found.context])
     return _CARD.format(
         figures="\n".join(_figure_rows(summary)),
         index_reports=config.reports,

@@ -218,9 +218,7 @@ function drawProvenance() {
   const about = data.about;
   byId("provenance").textContent =
     `semenrich ${about.version}; preset "${about.preset}", strategy "${about.strategy}", least score ` +
-    `${about.minScore}, most additions ${about.maxAdded ?? "without bound"}; lexicon ${about.lexicon}; column "${about.textColumn}"` +
-    (about.contextColumns.length ? `, compared with ${about.contextColumns.map((name) => `"${name}"`).join(", ")}` : "") +
-    `; index ${about.indexDigest}, embedder ${about.embedder}. Method: SemEnrich, Gulluk and Gevaert 2026, arXiv 2604.09887.`;
+    `${about.minScore}, most additions ${about.maxAdded ?? "without bound"}; lexicon ${about.lexicon}; ${about.columns}; index ${about.indexDigest}, embedder ${about.embedder}. Method: SemEnrich, Gulluk and Gevaert 2026, arXiv 2604.09887.`;
 }
 
 drawFigures();

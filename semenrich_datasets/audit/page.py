@@ -55,15 +55,17 @@ def write_audit(
     tables = audit_tables(
         enriched, enricher, seed=seed, max_reports=max_reports, sample_size=sample_size
     )
-    Path(path).write_text(render_page(page_data(tables, enricher)), encoding="utf-8")
+    columns = str(enricher.find_columns(enriched.column_names))
+    Path(path).write_text(render_page(page_data(tables, enricher, columns)), encoding="utf-8")
 
 
-def page_data(tables: dict[str, pa.Table], enricher: SemEnricher) -> dict[str, Any]:
+def page_data(tables: dict[str, pa.Table], enricher: SemEnricher, columns: str) -> dict[str, Any]:
     """Gives what the page shows, as JSON values.
 
     Args:
         tables (`dict[str, pyarrow.Table]`): The output of [`~audit_tables.audit_tables`].
         enricher ([`SemEnricher`]): What made the dataset.
+        columns (`str`): What each of its columns was taken for.
 
     Returns:
         `dict[str, Any]`: The tables as lists of rows. Refused statements are numbers into
@@ -74,7 +76,7 @@ def page_data(tables: dict[str, pa.Table], enricher: SemEnricher) -> dict[str, A
     reasons = [row["reason"] for row in refusals]
     sample = tables["sample"].to_pylist()
     return {
-        "about": _about(enricher),
+        "about": _about(enricher, columns),
         "figures": dict(zip(*tables["figures"].to_pydict().values(), strict=True)),
         "refusals": [{**row, "meaning": Reason(row["reason"]).meaning} for row in refusals],
         "unitSizes": tables["unit_sizes"].to_pylist(),
@@ -124,7 +126,7 @@ def _refused(
     return [(len(numbers[reason]), numbers[reason][:_LISTED]) for reason in reasons]
 
 
-def _about(enricher: SemEnricher) -> dict[str, Any]:
+def _about(enricher: SemEnricher, columns: str) -> dict[str, Any]:
     settings, index = enricher.to_dict(), enricher.index
     return {
         "version": settings["semenrich_version"],
@@ -132,8 +134,7 @@ def _about(enricher: SemEnricher) -> dict[str, Any]:
         "strategy": enricher.strategy or "by default",
         "minScore": enricher.min_score,
         "maxAdded": enricher.max_added,
-        "textColumn": enricher.text_column,
-        "contextColumns": enricher.context_columns,
+        "columns": columns,
         "indexReports": index.config.reports,
         "indexSentences": index.sentences.num_rows,
         "indexUnits": index.unit_table.num_rows,

@@ -8,8 +8,8 @@ const FILTERS = {
   "normal reports": (report) => report.report_sign === "normal",
 };
 const units = new Map(data.units.map((unit) => [unit.unit_id, unit]));
-const table = { page: 0, found: data.support };
-const haystacks = new Map(data.support.map((report) => {
+const table = { page: 0, found: data.reports };
+const haystacks = new Map(data.reports.map((report) => {
   const parts = [report.text, ...report.context, ...report.additions.map((addition) => addition.sentence)];
   return [report, `${report.row}\n${parts.join("\n")}`.toLowerCase()];
 }));
@@ -25,9 +25,8 @@ function reportText(report, asked = -1) {
 }
 
 function contextLines(report) {
-  const named = data.about.contextColumns.map((name, i) => [name, report.context[i]]);
-  return named.filter(([, value]) => value).map(([name, value]) =>
-    element("p", { class: "context" }, element("span", {}, `${words(name)}: `), value));
+  return report.context.map(({ name, text }) =>
+    element("p", { class: "context" }, element("span", {}, `${words(name)}: `), text));
 }
 
 function additionList(report) {
@@ -81,7 +80,7 @@ function drawPage() {
 function findReports() {
   const wanted = byId("report-search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const passes = FILTERS[byId("report-filter").value];
-  table.found = data.support.filter((report) =>
+  table.found = data.reports.filter((report) =>
     passes(report) && wanted.every((word) => haystacks.get(report).includes(word)));
   table.page = 0;
   drawPage();
@@ -94,9 +93,9 @@ function turnPage(step) {
 }
 
 byId("reports-lead").textContent =
-  (data.support.length < data.figures["reports"]
-    ? `${plural(data.support.length, "report")} of ${count(data.figures["reports"])}, drawn at random. `
-    : `All ${plural(data.support.length, "report")}. `) +
+  (data.reports.length < data.figures["reports"]
+    ? `${plural(data.reports.length, "report")} of ${count(data.figures["reports"])}, drawn at random. `
+    : `All ${plural(data.reports.length, "report")}. `) +
   "The report stands as it was written; what was added is marked. The score says how surely reports like this one agree.";
 byId("report-filter").append(...Object.keys(FILTERS).map((name) => element("option", {}, name)));
 byId("report-search").addEventListener("input", findReports);

@@ -6,16 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semenrich_datasets.columns import check_column
+from semenrich_datasets.columns import StudyTexts, check_column, read_texts
 from semenrich_datasets.enrich import SemEnricher
+from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.enrich.report import ADDED_TYPE
-from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.enrich.safe_selection import SafeSelection
 
 _BATCH_SIZE = 10_000
 
@@ -33,6 +33,10 @@ class Summary:
         rows_unchanged (`int`): Rows with a text and no addition.
         rows_unknown (`int`): Rows with a text of which the index knows no sentence; they are
             counted under enriched or unchanged too.
+        rows_refused (`Mapping[Reason, int]`): Rows to which nothing at all may be added, by reason
+            (not understood, another kind or language, changed later); they are counted under
+            unchanged too.
+        understood (`float`): Share of the findings' sentences that were understood.
         additions (`int`): Added sentences.
         distinct_additions (`int`): Different ones among them.
         additions_by_unit (`Mapping[int, int]`): Additions of each unit, most first.
@@ -43,6 +47,8 @@ class Summary:
     rows_enriched: int
     rows_unchanged: int
     rows_unknown: int
+    rows_refused: Mapping[Reason, int]
+    understood: float
     additions: int
     distinct_additions: int
     additions_by_unit: Mapping[int, int]
@@ -56,14 +62,17 @@ class Summary:
         """Gives the counts as a table of `figure` (string) and `value` (float64)."""
         values = {name: float(value) for name, value in named_counts(self)}
         values["additions per report"] = self.additions_per_report
+        values["sentences understood"] = self.understood
         return pa.table({"figure": list(values), "value": pa.array(values.values(), pa.float64())})
 
     def __str__(self) -> str:
         """Writes the counts as lines of text."""
         lines = [f"{name:<42}{value:>10,}" for name, value in named_counts(self)]
-        return "\n".join(
-            [*lines, f"{'additions per report':<42}{self.additions_per_report:>10.2f}"]
-        )
+        shares = [
+            f"{'additions per report':<42}{self.additions_per_report:>10.2f}",
+            f"{'sentences understood':<42}{self.understood:>10.1%}",
+        ]
+        return "\n".join([*lines, *shares])
 
 
 def named_counts(summary: Summary) -> list[tuple[str, int]]:
@@ -74,6 +83,7 @@ def named_counts(summary: Summary) -> list[tuple[str, int]]:
         ("reports unchanged", summary.rows_unchanged),
         ("reports without text", summary.rows_without_text),
         ("reports with no sentence the index knows", summary.rows_unknown),
+        *((f"reports left alone: {reason}", n) for reason, n in summary.rows_refused.items()),
         ("additions", summary.additions),
         ("distinct added sentences", summary.distinct_additions),
         ("units added from", len(summary.additions_by_unit)),
@@ -100,35 +110,58 @@ def summarize(enriched: datasets.Dataset, enricher: SemEnricher) -> Summary:
         >>> print(summarize(enriched, enricher))
         ```
     """
-    without_text = unknown = n_enriched = n_rows = 0
+    tally: Counter[str] = Counter()
+    refused: Counter[Reason] = Counter()
     sentences: set[str] = set()
     units: Counter[int] = Counter()
-    for batch in read_batches(enriched, enricher):
-        texts = batch.column(enricher.text_column).to_pylist()
-        known = Counter(_knows(enricher.index, text) for text in texts)
-        added = read_additions(batch, enricher)
+    for studies, added in read_batches(enriched, enricher):
         lengths = pc.fill_null(pc.list_value_length(added), 0).to_numpy()
         flat = pc.list_flatten(added)
-        n_rows += len(texts)
-        without_text += known[None]
-        unknown += known[False]
-        n_enriched += int((lengths > 0).sum())
+        tally.update(rows=len(studies), enriched=int((lengths > 0).sum()))
+        for study, length in zip(studies, lengths.tolist(), strict=True):
+            _count_row(study, length, enricher, tally, refused)
         sentences.update(flat.field("sentence").unique().to_pylist())
         for count in flat.field("cluster_id").value_counts().to_pylist():
             units[count["values"]] += count["counts"]
     return Summary(
-        rows=n_rows,
-        rows_without_text=without_text,
-        rows_enriched=n_enriched,
-        rows_unchanged=n_rows - without_text - n_enriched,
-        rows_unknown=unknown,
+        rows=tally["rows"],
+        rows_without_text=tally["without text"],
+        rows_enriched=tally["enriched"],
+        rows_unchanged=tally["rows"] - tally["without text"] - tally["enriched"],
+        rows_unknown=tally["unknown"],
+        rows_refused=dict(sorted(refused.items())),
+        understood=tally["understood"] / max(tally["sentences"], 1),
         additions=units.total(),
         distinct_additions=len(sentences),
         additions_by_unit=dict(sorted(units.items(), key=lambda item: (-item[1], item[0]))),
     )
 
 
-def read_batches(enriched: datasets.Dataset, enricher: SemEnricher) -> Iterator[pa.Table]:
+def _count_row(
+    study: StudyTexts,
+    additions: int,
+    enricher: SemEnricher,
+    tally: Counter[str],
+    refused: Counter[Reason],
+) -> None:
+    index = enricher.index
+    report = enricher.read_report(study)
+    if report is None:
+        tally["without text"] += 1
+        return
+    known = any(index.normalize(sentence) in index.lookup for sentence in report.sentences)
+    tally["unknown"] += not known
+    tally["sentences"] += len(report.sentences)
+    tally["understood"] += sum(index.reader.read(one).understood for one in report.sentences)
+    if not additions and isinstance(enricher.selection, SafeSelection):
+        fault = enricher.selection.fault(report)
+        if fault is not None:
+            refused[fault] += 1
+
+
+def read_batches(
+    enriched: datasets.Dataset, enricher: SemEnricher
+) -> Iterator[tuple[list[StudyTexts], pa.ListArray]]:
     """Reads the columns of an enriched dataset that its audit needs, no image decoded.
 
     Args:
@@ -136,7 +169,7 @@ def read_batches(enriched: datasets.Dataset, enricher: SemEnricher) -> Iterator[
         enricher ([`SemEnricher`]): What made it.
 
     Yields:
-        `pyarrow.Table`: Text, context columns and additions of the next 10,000 rows.
+        `tuple`: Texts and additions of the next 10,000 rows.
 
     Raises:
         `TypeError`: When `enriched` is not one split of a dataset.
@@ -150,26 +183,19 @@ def read_batches(enriched: datasets.Dataset, enricher: SemEnricher) -> Iterator[
         raise TypeError(msg)
     if not len(enriched):  # `Dataset.map` adds no columns to it
         return
-    check_column(enricher.text_column, enriched.column_names)
     check_column(enricher.added_column, enriched.column_names, "added_column")
-    for column in enricher.context_columns:
-        check_column(column, enriched.column_names, "context_columns")
-    columns = dict.fromkeys([enricher.text_column, *enricher.context_columns])
-    narrow = enriched.select_columns([*columns, enricher.added_column])
-    yield from narrow.with_format("arrow").iter(batch_size=_BATCH_SIZE)
+    columns = enricher.find_columns(enriched.column_names)
+    names = dict.fromkeys([columns.findings, *columns.context])
+    if columns.report:
+        names[columns.report] = None
+    narrow = enriched.select_columns([*names, enricher.added_column]).with_format("arrow")
+    for batch in narrow.iter(batch_size=_BATCH_SIZE):
+        texts = read_texts({name: batch.column(name).to_pylist() for name in names}, columns)
+        yield texts, _read_additions(batch.column(enricher.added_column).combine_chunks())
 
 
-def read_additions(batch: pa.Table, enricher: SemEnricher) -> pa.ListArray:
-    """Gives the additions of some rows; a CSV file holds them as JSON text."""
-    column = batch.column(enricher.added_column).combine_chunks()
+def _read_additions(column: pa.Array) -> pa.ListArray:
+    """Returns the additions of some rows; a CSV file holds them as JSON text."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = pa.array([json.loads(text or "[]") for text in column.to_pylist()], ADDED_TYPE)
     return column.cast(ADDED_TYPE)
-
-
-def _knows(index: FindingsIndex, text: Any) -> bool | None:
-    """Whether the index knows a sentence of a text; None where the text has no sentence."""
-    sentences = index.split(text) if isinstance(text, str) else []
-    if not sentences:
-        return None
-    return any(index.normalize(sentence) in index.lookup for sentence in sentences)

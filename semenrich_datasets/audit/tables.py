@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from semenrich_datasets.audit.card import shown_texts
-from semenrich_datasets.audit.summary import Summary, read_additions, read_batches, summarize
+from semenrich_datasets.audit.summary import Summary, read_batches, summarize
 from semenrich_datasets.enrich import SemEnricher
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.enrich.report import ADDED_TYPE, Report
@@ -31,7 +31,7 @@ _REPORTS = pa.schema(
     [
         ("row", pa.int64()),
         ("text", pa.string()),
-        ("context", pa.list_(pa.string())),
+        ("context", pa.list_(pa.struct([("name", pa.string()), ("text", pa.string())]))),
         ("report_sign", pa.string()),
         ("additions", ADDED_TYPE),
     ]
@@ -84,13 +84,14 @@ def audit_tables(
     rows = np.sort(rng.permutation(summary.rows)[:max_reports])
     reports = _read_rows(enriched, enricher, rows)
     refused, unexplained = _consider(reports, enricher)
+    tabled = [{name: row[name] for name in _REPORTS.names} for row in reports]
     return {
         "figures": _figures(summary, len(reports), unexplained),
         "refusals": _refusals(refused),
         "unit_sizes": unit_sizes(enricher.index),
         "units": _units(enricher.index, summary),
         "cooccurrence": _common_pairs(enricher.index),
-        "reports": pa.Table.from_pylist(reports, schema=_REPORTS).append_column(
+        "reports": pa.Table.from_pylist(tabled, schema=_REPORTS).append_column(
             "refused", pa.array(refused, type=pa.list_(_REFUSED))
         ),
         "sample": _sample(enriched, enricher, rng, sample_size),
@@ -130,18 +131,16 @@ def _read_rows(
 ) -> list[dict[str, Any]]:
     """Returns some rows of the dataset, in the columns of `_REPORTS`."""
     reports: list[dict[str, Any]] = []
-    for batch in read_batches(enriched.select(rows), enricher):
-        texts = batch.column(enricher.text_column).to_pylist()
-        contexts = [batch.column(name).to_pylist() for name in enricher.context_columns]
-        for place, additions in enumerate(read_additions(batch, enricher).to_pylist()):
-            text = texts[place] if isinstance(texts[place], str) else None
-            values = (column[place] for column in contexts)
+    for studies, added in read_batches(enriched.select(rows), enricher):
+        for study, additions in zip(studies, added.to_pylist(), strict=True):
+            named = {**study.context, **study.history}
             report = {
                 "row": int(rows[len(reports)]),
-                "text": text,
-                "context": [value if isinstance(value, str) else None for value in values],
-                "report_sign": _report_sign(enricher.index, text),
+                "text": study.findings,
+                "context": [{"name": name, "text": text} for name, text in named.items()],
+                "report_sign": _report_sign(enricher.index, study.findings),
                 "additions": additions or [],
+                "study": study,
             }
             reports.append(report)
     return reports
@@ -163,7 +162,7 @@ def _consider(
     """
     all_refused, unexplained = [], 0
     for row in reports:
-        report = enricher.read_report(row["text"], row["context"])
+        report = enricher.read_report(row["study"])
         added = {(addition["cluster_id"], addition["sentence"]) for addition in row["additions"]}
         refused: list[dict[str, Any]] = []
         if report is not None and isinstance(enricher.selection, SafeSelection):
@@ -240,8 +239,8 @@ def _sample(
 ) -> pa.Table:
     """Draws additions of the whole dataset, in random order."""
     lengths = [
-        pc.fill_null(pc.list_value_length(read_additions(batch, enricher)), 0).to_numpy()
-        for batch in read_batches(enriched, enricher)
+        pc.fill_null(pc.list_value_length(added), 0).to_numpy()
+        for _, added in read_batches(enriched, enricher)
     ]
     ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
     drawn = rng.permutation(int(ends[-1]))[:size]
@@ -250,5 +249,6 @@ def _sample(
     for report, place in zip(reports, (drawn - ends[rows]).tolist(), strict=True):
         report["position"] = place
     schema = _REPORTS.append(pa.field("position", pa.int64()))
-    table = pa.Table.from_pylist(reports, schema=schema)
+    rows_ = [{name: report[name] for name in schema.names} for report in reports]
+    table = pa.Table.from_pylist(rows_, schema=schema)
     return table.add_column(0, "number", pa.array(np.arange(1, len(reports) + 1)))

@@ -6,8 +6,8 @@ import copy
 import importlib.metadata
 import os
 import random
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any, Literal, Self
 
@@ -15,9 +15,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from datasets import Features, List, Value
-from datasets.formatting.formatting import LazyRow
+from datasets.formatting.formatting import LazyBatch, LazyRow
 
-from semenrich_datasets.columns import check_column
+from semenrich_datasets.columns import (
+    ReportColumns,
+    StudyTexts,
+    check_column,
+    find_columns,
+    read_texts,
+)
 from semenrich_datasets.enrich.guards.proposal import Guard, Proposal
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
 from semenrich_datasets.enrich.report import ADDED_TYPE, Addition, Report, Selection
@@ -26,6 +32,8 @@ from semenrich_datasets.index import FindingsIndex
 from semenrich_datasets.sentences import append_sentences, join_sentences
 
 Strategy = Literal["random", "heaviest"]
+# A wider row is taken for a batch by its text columns alone.
+_MOST_LOOKED_AT = 200
 EnricherPreset = Literal["safe", "paper", "random"]
 
 # What `to_dict` holds beside the digest of the index: the arguments that are plain values.
@@ -51,9 +59,12 @@ class SemEnricher:
 
     Args:
         index ([`FindingsIndex`], `str` or `os.PathLike`): An index, its folder or its Hub id.
-        text_column (`str`, *optional*, defaults to `"findings"`): Column of the report text.
+        text_column (`str`, *optional*): Column of the findings. By default it is found by the
+            names in use in public datasets ([`~columns.find_columns`]); a whole report in one
+            column is cut at its headings.
         context_columns (`Sequence[str]`, *optional*): Columns of the same study that an addition
-            must not contradict, such as the impression.
+            must not contradict. By default the impression, the indication and the like, where
+            there are any; an empty list uses none.
         preset (`str`, *optional*, defaults to `"safe"`): "safe" adds only what the guards let
             through; "paper" is the published method, which contradicts about 1 in 9 abnormal
             reports (for comparison; to reproduce it exactly build the index with
@@ -87,8 +98,8 @@ class SemEnricher:
     def __init__(
         self,
         index: FindingsIndex | str | os.PathLike[str],
-        text_column: str = "findings",
-        context_columns: Sequence[str] = (),
+        text_column: str | None = None,
+        context_columns: Sequence[str] | None = None,
         *,
         preset: EnricherPreset = "safe",
         strategy: Strategy | None = None,
@@ -124,7 +135,7 @@ class SemEnricher:
             raise ValueError(msg)
         self.index = index
         self.text_column = text_column
-        self.context_columns = tuple(context_columns)
+        self.context_columns = None if context_columns is None else tuple(context_columns)
         self.preset = preset
         self.strategy = strategy
         self.max_added = max_added
@@ -161,7 +172,7 @@ class SemEnricher:
         settings: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
         return {
             **settings,
-            "context_columns": list(self.context_columns),
+            "context_columns": None if self.context_columns is None else [*self.context_columns],
             "guards": [type(guard).__name__ for guard in self.guards],
             "index_digest": self.index.digest,
             "index_reports": self.index.config.reports,
@@ -238,65 +249,81 @@ class SemEnricher:
             `dict`: The two added columns, in the form of the input.
 
         Raises:
-            `ValueError`: When the text, a context or the image column is missing, or a guard does
-                not answer each proposal.
+            `ValueError`: When the text, a context or the image column is missing, a column that
+                looks like an impression is not used, or a guard does not answer each proposal.
         """
-        check_column(self.text_column, rows)
-        for column in self.context_columns:
-            check_column(column, rows, "context_columns")
+        columns = self.find_columns(list(rows))
         if self.image_column:
             check_column(self.image_column, rows, "image_column")
-        texts = rows[self.text_column]
-        if isinstance(texts, (np.ndarray, pd.Series)):  # formatted datasets, Ray Data
-            texts = texts.tolist()
-        if isinstance(rows, LazyRow) or not isinstance(texts, list):
-            return self._enrich_row(rows)
-        contexts = zip(*(rows[column] for column in self.context_columns), strict=True)
-        all_contexts = list(contexts) if self.context_columns else [()] * len(texts)
-        images = rows[self.image_column] if self.image_column else [None] * len(texts)
-        enriched, added = self._enrich(texts, all_contexts, images)
+        names = {columns.findings, columns.report or columns.findings, *columns.context}
+        is_batch = _is_batch(rows, names)
+        values = {name: rows[name] for name in names}
+        if not is_batch:
+            values = {name: [value] for name, value in values.items()}
+        studies = read_texts(values, columns)
+        images: Sequence[Any] = [None] * len(studies)
+        if self.image_column:
+            images = rows[self.image_column] if is_batch else [rows[self.image_column]]
+        enriched, added = self._enrich(studies, images)
+        if not is_batch and not isinstance(rows, LazyRow):
+            return {self.enriched_column: enriched[0], self.added_column: added[0]}
+        if not is_batch:
+            # `Dataset.map` would take the types of the first thousand rows, which may be empty.
+            return {
+                self.enriched_column: pa.array(enriched, type=pa.string()),
+                self.added_column: pa.array(added, type=ADDED_TYPE),
+            }
         return {
             self.enriched_column: _TypedColumn(enriched, pa.string()),
             self.added_column: _TypedColumn(added, ADDED_TYPE),
         }
 
-    def _enrich_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        context = tuple(row[column] for column in self.context_columns)
-        image = row[self.image_column] if self.image_column else None
-        enriched, added = self._enrich([row[self.text_column]], [context], [image])
-        if not isinstance(row, LazyRow):
-            return {self.enriched_column: enriched[0], self.added_column: added[0]}
-        # `Dataset.map` would take the types of the first thousand rows, which may all be empty.
-        return {
-            self.enriched_column: pa.array(enriched, type=pa.string()),
-            self.added_column: pa.array(added, type=ADDED_TYPE),
-        }
+    def find_columns(self, names: Sequence[str]) -> ReportColumns:
+        """Tells what each column of a dataset is taken for.
+
+        Args:
+            names (`Sequence[str]`): Names of the columns.
+
+        Returns:
+            [`~columns.ReportColumns`]: Its text is one line to show.
+
+        Raises:
+            `ValueError`: When the findings are not found, a given column is missing, or one that
+                looks like an impression is not used.
+        """
+        own = (self.enriched_column, self.added_column)
+        return _found_columns(
+            tuple(name for name in names if name not in own),
+            self.text_column,
+            self.context_columns,
+        )
 
     def _enrich(
-        self, texts: list[Any], contexts: Sequence[Sequence[Any]], images: Sequence[Any]
+        self, studies: Sequence[StudyTexts], images: Sequence[Any]
     ) -> tuple[list[str | None], list[list[dict[str, Any]]]]:
-        reports = [self.read_report(*pair) for pair in zip(texts, contexts, strict=True)]
+        reports = [self.read_report(study) for study in studies]
         chosen = [self.selection(report) if report else [] for report in reports]
         for guard in self.guards:
             chosen = _ask(guard, reports, chosen, images)
         enriched: list[str | None] = []
-        for text, report, additions in zip(texts, reports, chosen, strict=True):
+        for study, report, additions in zip(studies, reports, chosen, strict=True):
             if report is None:
-                enriched.append(text if isinstance(text, str) else None)
+                enriched.append(study.findings)
                 continue
             body = self._resample(report) if self.resample else report.text
             enriched.append(append_sentences(body, [addition.sentence for addition in additions]))
         return enriched, [[addition.as_dict() for addition in chosen_] for chosen_ in chosen]
 
-    def read_report(self, text: Any, context: Sequence[Any]) -> Report | None:
-        """Gives the report of a row, its draws still to be made; None without a sentence."""
-        sentences = self.index.split(text) if isinstance(text, str) else []
-        if not sentences:
+    def read_report(self, study: StudyTexts) -> Report | None:
+        """Gives the report of a study, its draws still to be made; None without a sentence."""
+        text = study.findings
+        sentences = self.index.split(text) if text is not None else []
+        if text is None or not sentences:
             return None
         key = f"{self.seed}|{self.variant}|{text}".encode(errors="surrogatepass")
         rng = random.Random(int.from_bytes(blake2b(key, digest_size=8).digest()))
-        texts = tuple(part for part in context if isinstance(part, str))
-        return Report(text, tuple(sentences), texts, rng)
+        context, history = tuple(study.context.values()), tuple(study.history.values())
+        return Report(text, tuple(sentences), context, history, rng)
 
     def _resample(self, report: Report) -> str:
         return join_sentences(self.selection.replace(report))
@@ -319,6 +346,21 @@ class _TypedColumn(list[Any]):
 
     def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:
         return pa.array(list(self), type=type or self.arrow_type)
+
+
+@lru_cache(maxsize=64)
+def _found_columns(
+    names: tuple[str, ...], text_column: str | None, context_columns: tuple[str, ...] | None
+) -> ReportColumns:
+    return find_columns(names, text_column=text_column, context_columns=context_columns)
+
+
+def _is_batch(rows: Mapping[str, Any], names: Iterable[str]) -> bool:
+    """Whether columns hold a value a row; a row's own list of sentences makes no batch."""
+    if isinstance(rows, (LazyRow, LazyBatch)):
+        return isinstance(rows, LazyBatch)
+    columns = [rows[name] for name in (rows if len(rows) < _MOST_LOOKED_AT else names)]
+    return all(isinstance(column, (list, np.ndarray, pd.Series)) for column in columns)
 
 
 def _version() -> str:

@@ -13,28 +13,46 @@ from semenrich_datasets.reading import Lexicon, Reader, Reading, as_reader
 from semenrich_datasets.reading.entailment import Logic, contradicts, follows
 from semenrich_datasets.sentences import split_sentences
 
+# As a set of bits: every one.
+_ALL_OPEN = -1
+
 
 class ReportFacts:
     """What a report says, ready to be compared with sentences that might join it.
 
     Args:
         findings (`Iterable[Reading]`): the sentences of its findings, read.
-        context (`Iterable[Reading]`, *optional*): those of its other texts.
+        context (`Iterable[Reading]`, *optional*): those of its other texts on the same image, such
+            as the impression.
+        history (`Iterable[Reading]`, *optional*): those of the indication: what is not understood
+            of a patient's history leaves nothing open on the image.
     """
 
     __slots__ = ("_added", "_left_open", "_own", "_said", "_texts")
 
-    def __init__(self, findings: Iterable[Reading], context: Iterable[Reading] = ()) -> None:
-        own, others = list(findings), list(context)
+    def __init__(
+        self,
+        findings: Iterable[Reading],
+        context: Iterable[Reading] = (),
+        history: Iterable[Reading] = (),
+    ) -> None:
+        own, others, past = list(findings), list(context), list(history)
+        everything = [*own, *others, *past]
         self._own = reduce(or_, (reading.logic for reading in own), Logic())
-        self._said = reduce(or_, (reading.logic for reading in others), self._own)
-        self._left_open = reduce(or_, (reading.left_open for reading in chain(own, others)), 0)
-        self._texts = {reading.text for reading in chain(own, others)}
+        self._said = reduce(or_, (reading.logic for reading in chain(others, past)), self._own)
+        self._left_open = reduce(or_, (reading.left_open for reading in everything), 0)
+        if any(reading.lost for reading in chain(own, others)):
+            self._left_open = _ALL_OPEN
+        self._texts = {reading.text for reading in everything}
         self._added = 0
 
     @classmethod
     def read(
-        cls, reader: Reader, findings: Iterable[str], context: Iterable[str] = ()
+        cls,
+        reader: Reader,
+        findings: Iterable[str],
+        context: Iterable[str] = (),
+        history: Iterable[str] = (),
     ) -> ReportFacts:
         """Reads a report.
 
@@ -42,11 +60,13 @@ class ReportFacts:
             reader ([`Reader`]): What reads it.
             findings (`Iterable[str]`): The sentences of its findings.
             context (`Iterable[str]`, *optional*): The sentences of its other columns.
+            history (`Iterable[str]`, *optional*): The sentences of its indication.
 
         Returns:
             [`ReportFacts`]: What they say together.
         """
-        return cls(map(reader.read, findings), map(reader.read, context))
+        read = reader.read
+        return cls(map(read, findings), map(read, context), map(read, history))
 
     def check(self, proposal: Reading) -> Reason | None:
         """Says why a sentence may not join the report; None where it may.
@@ -58,10 +78,10 @@ class ReportFacts:
             [`Reason`] or `None`: The first that applies, in the order of [`Reason`].
         """
         logic = proposal.logic
-        if proposal.text in self._texts:
-            return Reason.REDUNDANT
         if contradicts(logic, self._said):
             return Reason.CONTRADICTS
+        if proposal.text in self._texts:
+            return Reason.REDUNDANT
         if logic.implies & self._added or follows(logic, self._said):
             return Reason.REDUNDANT
         own_fault = None if proposal.is_transferable else fault_of(proposal)

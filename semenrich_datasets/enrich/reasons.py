@@ -25,6 +25,10 @@ class Reason(StrEnum):
     UNLIKELY = "unlikely"
     NEVER_TOGETHER = "never_together"
     ENOUGH = "enough"
+    UNREAD = "unread"
+    OTHER_LANGUAGE = "other_language"
+    OTHER_KIND = "other_kind"
+    SUPERSEDED = "superseded"
     IMAGE = "image"
     UNDECIDED = "undecided"
     LEFT_OUT = "left_out"
@@ -50,6 +54,10 @@ _MEANINGS = {
     Reason.UNLIKELY: "Who is silent on it may have a reason: its score is below the threshold.",
     Reason.NEVER_TOGETHER: "No report of the corpus holds it beside an addition made before.",
     Reason.ENOUGH: "The report has as many additions as were asked for.",
+    Reason.UNREAD: "No sentence of the report was understood, so its silence says nothing.",
+    Reason.OTHER_LANGUAGE: "Most words of the report are in no lexicon: another language, perhaps.",
+    Reason.OTHER_KIND: "Reports like this one never speak of it: it is a study of another kind.",
+    Reason.SUPERSEDED: "The report was changed later, or goes on under another heading.",
     Reason.IMAGE: "The study's image does not show it.",
     Reason.UNDECIDED: "A guard could not decide on it.",
     Reason.LEFT_OUT: "The rules accept it; a guard of the user's own left it out.",

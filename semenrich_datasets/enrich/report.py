@@ -16,13 +16,15 @@ class Report:
     Args:
         text (`str`): As it was written.
         sentences (`tuple[str, ...]`): Its sentences.
-        context (`tuple[str, ...]`): Other texts of the same study.
+        context (`tuple[str, ...]`): Other texts on the same image.
+        history (`tuple[str, ...]`): The indication or history.
         rng (`random.Random`): Source of its draws, seeded by its text.
     """
 
     text: str
     sentences: tuple[str, ...]
     context: tuple[str, ...]
+    history: tuple[str, ...]
     rng: random.Random
 
 

@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 
 from semenrich_datasets.enrich.candidates import Candidate, list_candidates
 from semenrich_datasets.enrich.facts import ReportFacts
+from semenrich_datasets.enrich.readable import report_fault
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.enrich.report import Addition, Report
 from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.reading import Reading
 from semenrich_datasets.sentences import split_sentences
 
 # Reports that a unit must have been seen in before its own figures outweigh the whole corpus's.
 _PRIOR_WEIGHT = 10.0
 # Share of abnormalities that authors are taken to leave unsaid (no corpus can tell it).
 _UNSAID_ABNORMAL = 0.05
+# Sum of evidence below which a report is of a kind that does not speak of a topic.
+_KIND_EVIDENCE = -8.0
 # Least share of reports taken to be silent on a topic, where the counts leave none.
 _LEAST_SILENT = 0.02
 
@@ -70,6 +74,7 @@ class SafeSelection:
         self.candidates = list_candidates(index)
         self.together = index.agreement.together.tolist()
         self.scores, self.prior = candidate_scores(index)
+        self.kind_evidence = kind_evidence(index)
 
     def __call__(self, report: Report) -> list[Addition]:
         """Gives the candidates that no rule refuses, each in one of its usual wordings."""
@@ -96,13 +101,35 @@ class SafeSelection:
         """
         return list(self._decide(report))
 
+    def fault(self, report: Report) -> Reason | None:
+        """Says why nothing at all may be added to a report; None where something may."""
+        findings, context, _ = self._read(report)
+        return self._fault(findings, context, self.index.held_units(report.sentences))
+
+    def _fault(
+        self, findings: list[Reading], context: list[Reading], held: list[int]
+    ) -> Reason | None:
+        fault = report_fault(findings, context, self.index.reader.lexicon)
+        # Nothing that the corpus says too: nothing is known of such reports.
+        return fault or (None if held else Reason.OTHER_KIND)
+
     def _decide(self, report: Report) -> Iterator[Decision]:
-        facts = self._facts(report)
-        scores = self._scores(report)
+        findings, context, history = self._read(report)
+        held = self.index.held_units(report.sentences)
+        scores = self._scores(held)
+        fault = self._fault(findings, context, held)
+        if fault is not None:
+            for number in self._order(report):
+                yield Decision(self.candidates[number], scores[number], fault)
+            return
+        facts = ReportFacts(findings, context, history)
+        spoken_of = self._spoken_of(held)
         accepted: list[int] = []
         for number in self._order(report):
             candidate = self.candidates[number]
             reason = facts.check(candidate.reading)
+            if reason is None and not spoken_of[number]:
+                reason = Reason.OTHER_KIND
             if reason is None and scores[number] < self.min_score:
                 reason = Reason.UNLIKELY
             if reason is None and not all(self.together[number][other] for other in accepted):
@@ -114,12 +141,21 @@ class SafeSelection:
                 accepted.append(number)
             yield Decision(candidate, scores[number], reason)
 
-    def _facts(self, report: Report) -> ReportFacts:
-        context = [sentence for text in report.context for sentence in split_sentences(text)]
-        return ReportFacts.read(self.index.reader, report.sentences, context)
+    def _read(self, report: Report) -> tuple[list[Reading], list[Reading], list[Reading]]:
+        read = self.index.reader.read
+        findings = list(map(read, report.sentences))
+        context, history = (
+            [read(sentence) for text in texts for sentence in split_sentences(text)]
+            for texts in (report.context, report.history)
+        )
+        return findings, context, history
 
-    def _scores(self, report: Report) -> list[float]:
-        held = self.index.held_units(report.sentences)
+    def _spoken_of(self, held: list[int]) -> list[bool]:
+        """Returns of each candidate whether reports of this kind speak of its topic."""
+        spoken: list[bool] = (self.kind_evidence[held].sum(axis=0) >= _KIND_EVIDENCE).tolist()
+        return spoken
+
+    def _scores(self, held: list[int]) -> list[float]:
         if not held:
             return self.prior
         scores: list[float] = self.scores[held].min(axis=0).tolist()
@@ -175,6 +211,29 @@ def candidate_scores(index: FindingsIndex) -> tuple[NDArray[np.float64], list[fl
     denies = (agreement.denies_with.toarray() + _PRIOR_WEIGHT * prior_denies) / weight
     prior: list[float] = true_though_unsaid(prior_says, prior_denies).tolist()
     return true_though_unsaid(says, denies), prior
+
+
+def kind_evidence(index: FindingsIndex) -> NDArray[np.float64]:
+    """Weighs how much a unit tells that reports with it speak of the topic of a candidate.
+
+    The logarithm of P(unit | report speaks of it) / P(unit | report does not), by counts with half
+    a report added to each: summed over the units of a report as in a naive Bayes classifier.
+
+    Args:
+        index ([`FindingsIndex`]): Of the corpus.
+
+    Returns:
+        `np.ndarray` of shape `(n_units, c)`, float64.
+    """
+    agreement, reports = index.agreement, index.config.reports
+    support = index.unit_table.column("support").to_numpy()[:, None]
+    speaks = np.minimum(agreement.says + agreement.denies, reports)
+    with_unit = (agreement.says_with + agreement.denies_with).toarray()
+    with_unit = np.minimum(with_unit, support)
+    among_speaking = (with_unit + 0.5) / (speaks + 1.0)
+    among_silent = (support - with_unit + 0.5) / (reports - speaks + 1.0)
+    evidence: NDArray[np.float64] = np.log(among_speaking / among_silent)
+    return evidence
 
 
 def true_though_unsaid(

@@ -17,8 +17,9 @@ import rustworkx as rx
 from huggingface_hub import HfApi
 from numpy.typing import NDArray
 from scipy import sparse
+from tqdm.auto import tqdm
 
-from semenrich_datasets.columns import iterate_texts
+from semenrich_datasets.columns import iterate_findings
 from semenrich_datasets.index.agreement import Agreement
 from semenrich_datasets.index.building import (
     BuildSettings,
@@ -31,6 +32,7 @@ from semenrich_datasets.index.building import (
 from semenrich_datasets.index.card import index_card
 from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence_graph
+from semenrich_datasets.index.coverage import Coverage, coverage, warn_of_unread
 from semenrich_datasets.index.embedding import Encoder, load_encoder
 from semenrich_datasets.index.files import Writer, index_digest, write_index
 from semenrich_datasets.index.location import Location, find_index
@@ -89,7 +91,7 @@ class FindingsIndex:
     def build(
         cls,
         reports: Any,
-        text_column: str = "findings",
+        text_column: str | None = None,
         *,
         embedder: Encoder | str | os.PathLike[str] | None = None,
         clustering: ClusteringName | Clustering = "hdbscan",
@@ -104,7 +106,8 @@ class FindingsIndex:
         Args:
             reports (`datasets.Dataset`, `datasets.IterableDataset` or iterable): Rows with a
                 `text_column`, or the texts themselves.
-            text_column (`str`, *optional*, defaults to `"findings"`): Column of the report text.
+            text_column (`str`, *optional*): Column of the report text; found by its name by
+                default, and printed. A report that several rows repeat counts once.
             embedder (`Encoder`, `str` or `os.PathLike`, *optional*): A SentenceTransformer (name,
                 folder or object) or anything with `encode`; all-MiniLM-L6-v2 by default.
             clustering (`str` or config, *optional*, defaults to `"hdbscan"`): `"hdbscan"`,
@@ -128,8 +131,11 @@ class FindingsIndex:
             `ValueError`: When the column is missing, no row has a text, or a setting is unknown.
         """
         splitter_of(preset)
+        columns, texts = iterate_findings(reports, text_column)
+        if columns is not None and show_progress:
+            tqdm.write(str(columns))
         settings = BuildSettings(
-            text_column=text_column,
+            text_column=columns.findings if columns else text_column or "findings",
             encoder=load_encoder(embedder),
             method=clustering_config(clustering),
             reader=as_reader(lexicon),
@@ -137,9 +143,11 @@ class FindingsIndex:
             preset=preset,
             seed=seed,
         )
-        texts = iterate_texts(reports, text_column)
         parts = build_parts(texts, settings, show_progress=show_progress)
-        return cls(*parts, encoder=settings.encoder)
+        index = cls(*parts, encoder=settings.encoder)
+        if preset == "safe":
+            warn_of_unread(index.coverage, settings.reader.lexicon.name)
+        return index
 
     @classmethod
     def from_pretrained(
@@ -297,6 +305,11 @@ class FindingsIndex:
         return list(self.unit_table.column("sign").to_pylist())
 
     @cached_property
+    def coverage(self) -> Coverage:
+        """How much of the corpus was understood, and the commonest of what was not."""
+        return coverage(self.sentences, self.reader)
+
+    @cached_property
     def graph(self) -> rx.PyGraph[int, int]:
         """The co-occurrence: a node per unit, and on each edge the reports that hold both."""
         return cooccurrence_graph(self.cooccurrence)
@@ -310,9 +323,8 @@ class FindingsIndex:
         return splitter_of(self.config.preset).normalize(sentence)
 
     def held_units(self, sentences: Sequence[str]) -> list[int]:
-        """Gives the units of those sentences that the corpus holds, ascending, each once."""
-        rows = (self.lookup.get(self.normalize(sentence)) for sentence in sentences)
-        return sorted({int(self.unit_ids[row]) for row in rows if row is not None} - {-1})
+        """Gives the units that the corpus holds too, ascending, each once; nothing is embedded."""
+        return self._finder.held(sentences)
 
     def units(self, sentences: Sequence[str]) -> list[Unit]:
         """Gives what each sentence says, in the one form that paraphrases share.

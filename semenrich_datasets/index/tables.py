@@ -22,6 +22,7 @@ SENTENCE_SCHEMA = pa.schema(
         ("unit_id", pa.int64()),
         ("sign", pa.string()),
         ("centrality", pa.float32()),
+        ("understood", pa.bool_()),
         ("transferable", pa.bool_()),
     ]
 )
@@ -56,7 +57,8 @@ def sentence_table(
     """Makes a row per distinct sentence (`SENTENCE_SCHEMA`).
 
     `centrality` is the cosine between the sentence and the mean of its unit, 0 where it has none;
-    `transferable` tells whether it may be proposed to other reports.
+    `understood` tells whether the reader knows all of it, `transferable` whether it may be proposed
+    to other reports.
     """
     n = len(counts.sentences)
     means = _unit_means(vectors, unit_ids)
@@ -72,6 +74,7 @@ def sentence_table(
         unit_ids,
         list(signs),
         centrality,
+        [reading.understood for reading in readings],
         [reading.is_transferable for reading in readings],
     ]
     return _table(columns, SENTENCE_SCHEMA)

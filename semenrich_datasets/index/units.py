@@ -9,6 +9,7 @@ sentence, split by sign and side; and a sentence like no other is a unit of its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from semenrich_datasets.index.embedding import Encoder, embed_sentences
 from semenrich_datasets.index.neighbors import nearest
 from semenrich_datasets.reading import Reader, Reading, Sign
+from semenrich_datasets.reading.assertions import Content
 from semenrich_datasets.reading.signs import NOISE
 
 #: Least cosine similarity at which a sentence belongs to the cluster of its nearest neighbor.
@@ -165,6 +167,9 @@ class UnitFinder:
         self._cluster_ids = np.asarray(sentences.column("cluster_id").to_numpy())
         columns = (units.column(name).to_pylist() for name in ("unit_id", "sign", "content"))
         self._units = list(map(Unit, *columns))
+        self._texts = list(
+            zip(units.column("text").to_pylist(), units.column("unit_id").to_pylist(), strict=True)
+        )
         self._by_key = {unit.content: unit for unit in self._units}
         self._known = {
             key: self._units[unit]
@@ -185,6 +190,36 @@ class UnitFinder:
         if new:
             self._new.update(zip(new, self._find(new), strict=True))
         return [self._new[sentence] for sentence in sentences]
+
+    def held(self, sentences: Iterable[str]) -> list[int]:
+        """Gives the units of the corpus that sentences hold, by their words or their content.
+
+        Sentences that are new and not understood hold none: nothing is embedded here.
+
+        Args:
+            sentences (`Iterable[str]`): In any spelling.
+
+        Returns:
+            `list[int]`: Ascending, each once.
+        """
+        units = set()
+        for sentence in sentences:
+            unit = self._known.get(self._normalize(sentence))
+            if unit is None and self._by_content:
+                unit = self._by_assertions.get(self._reader.read(sentence).content)
+            if unit is not None:
+                units.add(unit.unit_id)
+        return sorted(units)
+
+    @cached_property
+    def _by_assertions(self) -> dict[Content | None, Unit]:
+        """The unit of each content that the corpus understood."""
+        contents: dict[Content | None, Unit] = {}
+        for text, unit_id in self._texts:
+            content = self._reader.read(text).content
+            if content is not None:
+                contents[content] = self._units[unit_id]
+        return contents
 
     def _find(self, sentences: list[str]) -> list[Unit]:
         keys = [self._normalize(sentence) for sentence in sentences]

@@ -66,19 +66,29 @@ def logic_of(assertions: Iterable[Assertion], lexicon: Lexicon) -> Logic:
     content = Logic()
     for assertion in assertions:
         if assertion.concept in lexicon.numbers:
-            content |= (_stated if assertion.is_abnormal else _denied)(assertion, lexicon)
+            content |= logic_of_one(assertion, lexicon)
     return content
+
+
+def logic_of_one(assertion: Assertion, lexicon: Lexicon) -> Logic:
+    """Compiles one assertion; the lexicon remembers it."""
+    logic = lexicon.compiled.get(assertion)
+    if logic is None:
+        logic = (_stated if assertion.is_abnormal else _denied)(assertion, lexicon)
+        lexicon.compiled[assertion] = logic
+    return logic
 
 
 def _bits(
     concepts: Iterable[str], narrowings: Iterable[str | None], side: str | None, lexicon: Lexicon
 ) -> int:
     numbers, order = lexicon.numbers, (None, *lexicon.narrowings)
-    columns = [order.index(narrowing) for narrowing in narrowings]
+    columns = 0
+    for narrowing in narrowings:
+        columns |= _SIDES[side] << 2 * order.index(narrowing)
     bits = 0
     for concept in concepts:
-        for column in columns:
-            bits |= _SIDES[side] << 2 * (numbers[concept] * len(order) + column)
+        bits |= columns << 2 * len(order) * numbers[concept]
     return bits
 
 

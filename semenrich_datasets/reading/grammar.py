@@ -8,15 +8,13 @@ where there are none, to those after it. In doubt the reading is the abnormal on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Modifiers, Subject
-from semenrich_datasets.reading.lexicon import Lexicon
-from semenrich_datasets.reading.lexicon_entries import Meaning
-from semenrich_datasets.reading.scope import Clause, Scope
+from semenrich_datasets.reading.denial import Denials
+from semenrich_datasets.reading.lexicon_entries import MISSPELT, Meaning
 
 
-class Grammar(Scope):
+class Grammar(Denials):
     """Reads one sentence; made anew for each.
 
     Args:
@@ -24,16 +22,12 @@ class Grammar(Scope):
         tags (`list[Meaning]`): the sentence's phrases.
     """
 
-    def __init__(self, lexicon: Lexicon, tags: list[Meaning]) -> None:
-        super().__init__(lexicon)
-        self.tags = tags
-        self.position = 0
-
     def read(self) -> list[Assertion]:
         """Gives what the sentence asserts, in order; sets `flags`."""
         for position, tag in enumerate(self.tags):
             self.position = position
             self.modify(tag)
+            self.flags.misspelt |= MISSPELT in tag.roles
             self._handler(tag)(self, tag)
         self.end_clause()
         if self.flags.exception and not any(item.is_abnormal for item in self.assertions):
@@ -42,6 +36,10 @@ class Grammar(Scope):
 
     def _handler(self, tag: Meaning) -> Callable[[Grammar, Meaning], None]:
         """What to do with a phrase: of all that it can mean the most telling comes first."""
+        if self._is_change_denied(tag):
+            return Grammar._change
+        if "none" in tag.roles and self._said() and self._is_answer(self.position):
+            return Grammar._negation
         for role, handler in _SCOPE_CUES.items():
             if role in tag.roles:
                 return handler
@@ -60,24 +58,43 @@ class Grammar(Scope):
 
     def _finding(self, tag: Meaning) -> None:
         clause = self.clause
-        clause.attribute = None
         if clause.polarity == "normal":
             clause.polarity = "affirmed"
         modifiers = self.take_modifiers()
         if clause.polarity == "affirmed" and not (modifiers.sides or modifiers.places):
             for subject in clause.subjects:  # "RIGHT lung opacity"
                 modifiers |= subject.modifiers
+        if clause.polarity == "denied" and self._stands_alone(tag):
+            clause.polarity, clause.abnormality, clause.told = "affirmed", None, []
+        clause.attribute = None
         clause.denial_is_empty = False
         if clause.polarity == "denied":  # "lungs without effusion": the lungs have their predicate
             clause.told += [item for item in clause.subjects if not item.after_denial]
             clause.subjects = [item for item in clause.subjects if item.after_denial]
-        if not clause.asked:
-            for name in tag.findings:
+        for name in self._located_findings(tag):
+            if clause.asked:
+                clause.asked_about.append(name)
+            else:
                 self.assert_finding(name, modifiers)
         clause.adjectives = []
         clause.joined = False
 
+    def _located_findings(self, tag: Meaning) -> tuple[str, ...]:
+        """The findings of a phrase, or what they count as where they are: "THYROID nodule"."""
+        nearest = [*self.clause.adjectives[-1:]]
+        before = self._tag_at(self.position - 1)
+        if before is not None:
+            nearest += before.structures
+        for structure in nearest:
+            if elsewhere := self.lexicon.structures[structure].findings_are:
+                return (elsewhere,)
+        return tag.findings
+
     def _structure(self, tag: Meaning) -> None:
+        elsewhere = [self.lexicon.structures[name].findings_are for name in tag.structures]
+        between = list(self._since_finding())
+        if any(elsewhere) and between and all("join" not in one.roles for one in between):
+            self.move_last(elsewhere[0])  # "nodule in the thyroid"
         self._noun(tag.structures)
 
     def _noun(self, structures: Iterable[str]) -> None:
@@ -179,59 +196,9 @@ class Grammar(Scope):
 
     # ------------------------------------------------------------------- cues
 
-    def _negation(self, tag: Meaning) -> None:
-        self.resolve_open()
-        clause = self.clause
-        only_blank = {subject.concept for subject in clause.subjects} == {UNNAMED}
-        if only_blank and not self._follows_link():  # "a XXXX in place, without effusion"
-            self.flags.unclear = True
-        clause.polarity, clause.uncertain, clause.asked = "denied", False, False
-        clause.denial_is_empty = True
-        clause.joined = False
-
-    def _negation_after(self, tag: Meaning) -> None:
-        for index in range(self.clause.first, len(self.assertions)):
-            said = self.assertions[index]
-            if said.is_abnormal:
-                self.assertions[index] = replace(said, status="absent", rules_out=frozenset())
-
     def _uncertain(self, tag: Meaning) -> None:
         if self.clause.polarity != "denied":
             self.clause.uncertain = True
-
-    def _doubt(self, tag: Meaning) -> None:
-        self.clause.polarity, self.clause.uncertain = "affirmed", True
-        for index in range(self.clause.first, len(self.assertions)):
-            self.assertions[index] = replace(self.assertions[index], status="uncertain")
-
-    def _asked(self, tag: Meaning) -> None:
-        self._turn(tag)
-        self.clause.asked = True
-
-    def _exception(self, tag: Meaning) -> None:
-        self._turn(tag)
-        self.flags.exception = True
-
-    def _turn(self, tag: Meaning) -> None:
-        # "lungs with ..." still speaks of the lungs; "lungs: ..." and "lungs; ..." do not.
-        carries_over = tag.phrase[0].isalpha() and not self.clause.told
-        subjects = self.clause.subjects if carries_over else []
-        self.end_clause(final=False)
-        self.clause = Clause(first=len(self.assertions), subjects=subjects)
-
-    def _join(self, tag: Meaning) -> None:
-        clause = self.clause
-        self.place_last()
-        if clause.abnormality is not None:
-            self.resolve_open()
-        clause.joined = True
-        following = self._tag_at(self.position + 1)
-        before = self._tag_at(self.position - 1)
-        closed = before is not None and "closing" in before.roles and tag.phrase == (",",)
-        anew = _starts_anew(following) and "alternative" not in tag.roles
-        if clause.polarity == "denied" and (closed or anew):
-            clause.polarity = "affirmed"
-            clause.told = []
 
     def _link(self, tag: Meaning) -> None:
         if self.clause.polarity == "denied" and any(s.after_denial for s in self.clause.subjects):
@@ -244,20 +211,9 @@ class Grammar(Scope):
             self.flags.number = True
         elif len(tag.phrase[0]) > 1:
             self.flags.unknown.append(tag.phrase[0])
+            self.flags.unknown_stated |= self.clause.polarity != "denied"
 
     # ---------------------------------------------------------------- helpers
-
-    def _tag_at(self, position: int) -> Meaning | None:
-        return self.tags[position] if 0 <= position < len(self.tags) else None
-
-    def _follows_link(self) -> bool:
-        """Whether a verb stands before this word, modifiers aside."""
-        for tag in reversed(self.tags[: self.position]):
-            if tag.structures or tag.findings or tag.roles & {"join", "turn", "blank"}:
-                return False
-            if "link" in tag.roles:
-                return True
-        return False
 
     def _is_attributive(self) -> bool:
         """Whether the word stands before its noun: "normal heart", not "heart is normal"."""
@@ -281,19 +237,14 @@ class Grammar(Scope):
         )
 
 
-def _starts_anew(tag: Meaning | None) -> bool:
-    """Whether a phrase after a comma or "and" ends the denial before it."""
-    if tag is None:
-        return False
-    return bool(tag.roles & {"article", "prior", "uncertain", "turn"}) or bool(
-        tag.rules_out and not tag.narrows
-    )
-
-
 _SCOPE_CUES: dict[str, Callable[[Grammar, Meaning], None]] = {
+    "disbelief": Grammar._disbelief,
     "negation_after": Grammar._negation_after,
+    "resolution": Grammar._resolution,
     "doubt": Grammar._doubt,
+    "exclusion": Grammar._exclusion,
     "negation": Grammar._negation,
+    "none": Grammar._negation,
     "exception": Grammar._exception,
     "asked": Grammar._asked,
     "uncertain": Grammar._uncertain,

@@ -13,13 +13,14 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from semenrich_datasets.reading.lexicon_entries import (
     ANYTHING,
+    MISSPELT,
     Finding,
     Meaning,
     Narrowing,
@@ -30,6 +31,7 @@ from semenrich_datasets.reading.lexicon_entries import (
     read_words,
     tokenize,
 )
+from semenrich_datasets.reading.spelling import Spelling
 
 #: The packaged lexicon that is meant when none is named.
 DEFAULT_LEXICON = "chest_xray"
@@ -121,6 +123,11 @@ class Lexicon:
         return {concept: number for number, concept in enumerate(self.concepts)}
 
     @cached_property
+    def compiled(self) -> dict[Any, Any]:
+        """What `entailment` has compiled of assertions."""
+        return {}
+
+    @cached_property
     def longest_phrase(self) -> Mapping[str, int]:
         """For each first token the length of the longest phrase that starts with it."""
         lengths: dict[str, int] = {}
@@ -164,6 +171,16 @@ class Lexicon:
         return _closure(self.concepts, _inverse(self._parents()))
 
     @cached_property
+    def region(self) -> frozenset[str]:
+        """What is in the structures that a summary of the whole study speaks of.
+
+        A report that asserts nothing of these is of another kind than the lexicon's.
+        """
+        members = {member for entry in self.structures.values() for member in entry.overview_of}
+        overviews = {name for name, entry in self.structures.items() if entry.overview_of}
+        return frozenset(overviews.union(*(self.below[member] for member in members)))
+
+    @cached_property
     def above(self) -> Mapping[str, frozenset[str]]:
         """The concepts that nobody may deny once a concept is stated, itself included.
 
@@ -192,8 +209,26 @@ class Lexicon:
             parents[name] = {*finding.of, *finding.kind_of}
         return parents
 
+    @cached_property
+    def spelling(self) -> Spelling:
+        """Finds the words of findings and structures that a misspelt word may stand for."""
+        return Spelling(
+            word
+            for phrase, meaning in self.meanings.items()
+            if meaning.findings or meaning.structures or meaning.adjective_of
+            for word in phrase
+        )
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Every word of every phrase."""
+        return frozenset(word for phrase in self.meanings for word in phrase)
+
     def tag(self, text: str) -> list[Meaning]:
         """Reads a text as its longest known phrases, left to right.
+
+        A word that the lexicon does not hold is read as the one that it may be a misspelling of,
+        and marked so.
 
         Args:
             text (`str`): A sentence.
@@ -201,20 +236,29 @@ class Lexicon:
         Returns:
             `list[Meaning]`: One per phrase; an unknown token has a meaning without any role.
         """
-        tokens = tokenize(text)
-        meanings, longest = self.meanings, self.longest_phrase
+        written = tokens = tokenize(text)
+        if not self.vocabulary.issuperset(written):
+            known, correct = self.vocabulary, self.spelling.correct
+            tokens = tuple(word if word in known else correct(word) for word in written)
         tags: list[Meaning] = []
         start = 0
         while start < len(tokens):
-            for length in range(longest.get(tokens[start], 0), 0, -1):
-                meaning = meanings.get(tokens[start : start + length])
-                if meaning is not None:
-                    break
-            else:
-                length, meaning = 1, Meaning(phrase=tokens[start : start + 1])
+            length, meaning = self._longest(tokens, start)
+            if (
+                tokens is not written
+                and tokens[start : start + length] != written[start : start + length]
+            ):
+                meaning = replace(meaning, roles=meaning.roles | {MISSPELT})
             tags.append(meaning)
             start += length
         return tags
+
+    def _longest(self, tokens: tuple[str, ...], start: int) -> tuple[int, Meaning]:
+        for length in range(self.longest_phrase.get(tokens[start], 0), 0, -1):
+            meaning = self.meanings.get(tokens[start : start + length])
+            if meaning is not None:
+                return length, meaning
+        return 1, Meaning(phrase=tokens[start : start + 1])
 
 
 def load_lexicon(source: str | os.PathLike[str] = DEFAULT_LEXICON) -> Lexicon:
@@ -244,7 +288,8 @@ def _find_file(source: str | os.PathLike[str], folder: Path) -> Path:
     packaged = {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
     path = packaged.get(str(source), folder / source)
     if not path.is_file():
-        msg = f"no lexicon {source}: expected one of {', '.join(packaged)}, or a TOML file"
+        names = ", ".join(name for name in packaged if name != "english")
+        msg = f"no lexicon {source}: expected one of {names}, or a TOML file"
         raise FileNotFoundError(msg)
     return path
 

@@ -11,13 +11,25 @@ from typing import Any
 ANYTHING = "anything"
 """The concept above all others: some abnormality, wherever it is."""
 
+MISSPELT = "misspelt"
+"""The role of a word that was read as another one, which it may be a misspelling of."""
+
 WORD_ROLES = (
     "negation negation_after uncertain doubt asked turn exception join alternative article link "
     "closing normal abnormal abnormality aspect prior unchanged leaning identifying left right "
-    "both blank filler slight moderate severe"
+    "both blank filler slight moderate severe "
+    "change resolution partial exclusion inability none disbelief preposition inside sure evidence "
+    "quantity thing superseded"
 ).split()
 
-_TOKEN = re.compile(r"[a-z]+|\d+(?:[.,:]\d+)*|_+|[,;:()/&.]")
+# Letters of any script, numbers, blanks, and the marks that mean something; a hyphen inside a word
+# is a space, and one that stands free a dash.
+_TOKEN = re.compile(
+    r"[^\W\d_]+|\d+(?:[.,:]\d+)*|_+|\*{3,}|#{3,}|[,;:()/&.+?=–—¦]|(?<!\w)-+|-+(?!\w)"
+)
+_NOT = re.compile(r"\b(\w+)n['’]t\b")
+_NOT_FORMS = {"ca": "can", "wo": "will", "sha": "shall"}
+_NON = re.compile(r"\bnon[- ](?=\w)")
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("s", ""))
 
 BLANK = "___"
@@ -25,8 +37,10 @@ BLANK = "___"
 
 @lru_cache(maxsize=2**16)
 def _token(word: str) -> str:
-    if word.startswith("_") or (len(word) > 2 and not word.strip("x")):
+    if word[0] in "_*#" or (len(word) > 2 and not word.strip("x")):
         return BLANK
+    if word[0] == "-":
+        return "-"
     if len(word) > 3 and not word.endswith(("ss", "us", "is")):
         for ending, singular in _ENDINGS:
             if word.endswith(ending):
@@ -37,9 +51,11 @@ def _token(word: str) -> str:
 def tokenize(text: str) -> tuple[str, ...]:
     """Splits into lower-case words without plural "s", numbers, blanks and punctuation marks.
 
-    De-identification blanks of any style ("XXXX", "___") are one token.
+    De-identification blanks of any style ("XXXX", "___", "[**...**]", "***") are one token.
     """
-    lowered = text.lower().replace("'s", " is").replace("’s", " is")
+    lowered = _NOT.sub(lambda found: _NOT_FORMS.get(found[1], found[1]) + " not", text.lower())
+    lowered = lowered.replace("'s", " is").replace("’s", " is").replace("[**", " ___ ")
+    lowered = _NON.sub("non", lowered)  # "non-specific" denies nothing that follows
     return tuple(map(_token, _TOKEN.findall(lowered)))
 
 
@@ -95,6 +111,7 @@ class Structure:
     called: tuple[str, ...] = ()
     called_of: tuple[str, ...] = ()
     often_blank: bool = False
+    findings_are: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +176,7 @@ def check_references(
         part_of = (structure.part_of,) if structure.part_of else ()
         others = (*structure.stands_for, *structure.overview_of, *structure.called_of, *part_of)
         uses.append((name, others, structures))
+        uses.append((name, (structure.findings_are,) if structure.findings_are else (), findings))
     for name, finding in findings.items():
         uses.append((name, (*finding.of, *finding.absorbs), structures))
         uses.append((name, finding.kind_of, findings))

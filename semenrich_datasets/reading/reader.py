@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any, Literal
 
 from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Content
 from semenrich_datasets.reading.entailment import Logic, logic_of
 from semenrich_datasets.reading.grammar import Grammar
 from semenrich_datasets.reading.lexicon import DEFAULT_LEXICON, Lexicon, load_lexicon
-from semenrich_datasets.reading.lexicon_entries import Meaning
+from semenrich_datasets.reading.lexicon_entries import ANYTHING, Meaning
 from semenrich_datasets.reading.scope import Flags
-from semenrich_datasets.sentences import normalize_sentence
+from semenrich_datasets.sentences import normalize_sentence, plain_text
 
 Sign = Literal["normal", "abnormal", "neutral"]
 
@@ -47,9 +48,16 @@ class Reading:
             "stable heart" names the heart and calls it neither normal nor abnormal, "no large
             effusion" leaves a small one, a blank called normal could be any bone, an effusion may
             hide the border of the heart.
+        lost (`bool`): whether it states something of which nothing was understood: then all
+            topics are open.
         content (`frozenset[Assertion]` or `None`): what it says in the one form that paraphrases
             share: its assertions, how much there is of a finding left out. None for a sentence that
             is not understood.
+        words (`int`): how many words it has.
+        unknown (`tuple[str, ...]`): those that the lexicon does not hold.
+        superseded (`bool`): whether it says that the report was changed after it was written
+            ("addendum", "after further review").
+        heading (`str` or `None`): the structure that is all of it ("Abdomen:").
     """
 
     text: str
@@ -64,7 +72,12 @@ class Reading:
     logic: Logic = field(repr=False)
     parts: tuple[Logic, ...] = field(repr=False)
     left_open: int = field(repr=False)
+    lost: bool = field(repr=False)
     content: Content | None = field(repr=False)
+    words: int = field(repr=False)
+    unknown: tuple[str, ...] = field(repr=False)
+    superseded: bool = field(repr=False)
+    heading: str | None = field(repr=False)
 
     @property
     def is_transferable(self) -> bool:
@@ -129,10 +142,14 @@ class Reader:
 
     def _read(self, sentence: str) -> Reading:
         lexicon = self.lexicon
-        normalized = normalize_sentence(sentence)
+        plain = plain_text(sentence)
+        normalized = normalize_sentence(plain)
         tags = lexicon.tag(normalized)
         grammar = Grammar(lexicon, tags)
         assertions = tuple(grammar.read())
+        if grammar.flags.disbelieved or plain.rstrip().endswith("?"):
+            assertions = tuple(replace(said, status="uncertain") for said in assertions)
+        parts = tuple(logic_of((said,), lexicon) for said in assertions)
         roles = frozenset().union(*(tag.roles for tag in tags))
         understood = _is_understood(assertions, grammar.flags)
         settled = understood and "prior" not in roles
@@ -142,14 +159,20 @@ class Reader:
             sign=_sign(assertions, grammar.flags),
             understood=understood,
             mentions_prior="prior" in roles,
-            depends_on_context=bool(roles & {"leaning", "exception", "asked"}),
+            depends_on_context=grammar.flags.labelled
+            or bool(roles & {"leaning", "exception", "asked", "exclusion", "disbelief"}),
             identifying=_is_identifying(tags, grammar.flags, lexicon),
             hedges=any(_is_hedged(said, lexicon) for said in assertions),
             sides=frozenset({"left", "right"} & roles),
-            logic=logic_of(assertions, lexicon),
-            parts=tuple(logic_of((said,), lexicon) for said in assertions),
+            logic=reduce(or_, parts, Logic()),
+            parts=parts,
             left_open=_left_open(assertions, tags, lexicon, settled=settled),
+            lost=_is_lost(assertions, grammar.flags),
             content=_content(assertions, lexicon) if understood else None,
+            words=sum(part.isalpha() for tag in tags for part in tag.phrase),
+            unknown=tuple(grammar.flags.unknown),
+            superseded="superseded" in roles,
+            heading=_heading(assertions, tags),
         )
 
 
@@ -170,12 +193,18 @@ def _content(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> Content:
                 name for name in said.rules_out if not lexicon.narrowings[name].graded
             ),
         )
+        if said.degree or said.rules_out
+        else said
         for said in assertions
     )
 
 
 def _left_open(
-    assertions: tuple[Assertion, ...], tags: list[Meaning], lexicon: Lexicon, *, settled: bool
+    assertions: tuple[Assertion, ...],
+    tags: list[Meaning],
+    lexicon: Lexicon,
+    *,
+    settled: bool,
 ) -> int:
     touched = {replace(said, narrowing=None) for said in assertions if _is_hedged(said, lexicon)}
     concepts = _obscured(assertions, lexicon)
@@ -190,26 +219,44 @@ def _left_open(
     return logic_of(touched, lexicon).implies
 
 
+def _heading(assertions: tuple[Assertion, ...], tags: list[Meaning]) -> str | None:
+    """Returns the structure of a sentence that only names it."""
+    named = [tag.structures[0] for tag in tags if tag.structures]
+    bare = all(tag.structures or not tag.phrase[0].isalpha() for tag in tags)
+    return named[0] if len(named) == 1 and bare and not assertions else None
+
+
+def _is_lost(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
+    """Whether something is stated of which it is not understood what it is."""
+    unnamed = any(said.concept == ANYTHING and said.is_abnormal for said in assertions)
+    return unnamed or (flags.unknown_stated and not assertions)
+
+
 def _is_hedged(said: Assertion, lexicon: Lexicon) -> bool:
     """Whether a denial is of a degree alone."""
     return said.narrowing is not None and lexicon.narrowings[said.narrowing].graded
 
 
 def _obscured(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
-    stated = {assertion.concept for assertion in assertions if assertion.is_abnormal}
-    findings = (lexicon.findings[name] for name in stated & lexicon.findings.keys())
-    return {name for finding in findings for name in finding.obscures}
+    findings = lexicon.findings
+    return {
+        name
+        for said in assertions
+        if said.is_abnormal and said.concept in findings
+        for name in findings[said.concept].obscures
+    }
 
 
 def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:
     if any(assertion.is_abnormal for assertion in assertions):
         return "abnormal"
-    return "normal" if assertions and not flags.unclear else "neutral"
+    # What was not understood is no sign of health.
+    return "normal" if assertions and not (flags.unclear or flags.unknown) else "neutral"
 
 
 def _is_understood(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
     named = bool(assertions) and all(item.concept != UNNAMED for item in assertions)
-    return named and not (flags.unknown or flags.blank or flags.dangling)
+    return named and not (flags.unknown or flags.misspelt or flags.blank or flags.dangling)
 
 
 def _is_identifying(tags: list[Meaning], flags: Flags, lexicon: Lexicon) -> bool:

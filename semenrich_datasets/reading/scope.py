@@ -18,6 +18,9 @@ from semenrich_datasets.reading.assertions import (
 from semenrich_datasets.reading.lexicon import Lexicon
 from semenrich_datasets.reading.lexicon_entries import ANYTHING, Finding, Meaning
 
+_NO_WORDS = Modifiers()
+_MODIFIERS = frozenset({"left", "right", "both", *DEGREES})
+
 
 @dataclass
 class Clause:
@@ -26,6 +29,7 @@ class Clause:
     polarity: Literal["affirmed", "denied", "normal"] = "affirmed"
     uncertain: bool = False
     asked: bool = False
+    asked_about: list[str] = field(default_factory=list)  # findings named after it
     subjects: list[Subject] = field(default_factory=list)
     adjectives: list[str] = field(default_factory=list)
     told: list[Subject] = field(default_factory=list)  # subjects that have their predicate
@@ -44,11 +48,15 @@ class Flags:
     """What a sentence holds beside its assertions."""
 
     unknown: list[str] = field(default_factory=list)
+    unknown_stated: bool = False  # one of them where no denial is open
     blank: bool = False
     number: bool = False
     exception: bool = False
     dangling: bool = False
     unclear: bool = False
+    labelled: bool = False
+    misspelt: bool = False
+    disbelieved: bool = False
 
 
 class Scope:
@@ -71,6 +79,8 @@ class Scope:
 
     def modify(self, tag: Meaning) -> None:
         """Keeps the side, place, degree and narrowing words of a phrase for the next noun."""
+        if not (tag.narrows or tag.rules_out or tag.roles & _MODIFIERS):
+            return
         places = tuple(name for name in tag.narrows if self.lexicon.narrowings[name].place)
         self.clause.modifiers |= Modifiers(
             sides=tag.roles & {"left", "right", "both"},
@@ -86,7 +96,8 @@ class Scope:
         waiting = self.clause.modifiers
         own = Modifiers(sides=waiting.sides, places=waiting.places, place_words=waiting.place_words)
         self.place_last()
-        self.clause.modifiers = waiting.without_place()
+        if waiting != _NO_WORDS:
+            self.clause.modifiers = waiting.without_place()
         clause = self.clause
         after_denial = clause.polarity == "denied" and not clause.denial_is_empty
         return [Subject(name, own, after_denial) for name in dict.fromkeys(structures)]
@@ -167,7 +178,7 @@ class Scope:
         the RIGHT BASE"), where several findings are named together all of them.
         """
         waiting, clause = self.clause.modifiers, self.clause
-        if clause.joined or len(self.assertions) == clause.first:
+        if clause.joined or len(self.assertions) == clause.first or waiting == _NO_WORDS:
             return
         last = self.assertions[-1]
         if last.is_abnormal:
@@ -187,6 +198,13 @@ class Scope:
             if not said.is_abnormal or said.side or said.places:
                 return
             self.assertions[position] = words.located(said)
+
+    def move_last(self, concept: str) -> None:
+        """Says what was just said of a finding of another."""
+        if len(self.assertions) > self.clause.first:
+            last = self.assertions[-1]
+            if last.concept in self.lexicon.findings:
+                self.assertions[-1] = replace(last, concept=concept)
 
     def resolve_open(self) -> None:
         """Settles an abnormality or an abnormal word for which no structure came."""

@@ -1,0 +1,18 @@
+"""Which column is what in the datasets of the field, and what its rows say of a study."""
+
+from semenrich_datasets.columns.names import ReportColumns, find_columns
+from semenrich_datasets.columns.studies import (
+    StudyTexts,
+    check_column,
+    iterate_findings,
+    read_texts,
+)
+
+__all__ = [
+    "ReportColumns",
+    "StudyTexts",
+    "check_column",
+    "find_columns",
+    "iterate_findings",
+    "read_texts",
+]

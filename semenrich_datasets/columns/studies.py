@@ -1,0 +1,187 @@
+"""The studies of a dataset: their texts, and which rows repeat one of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
+
+from semenrich_datasets.columns.names import ReportColumns, find_columns
+from semenrich_datasets.columns.sections import cut_sections, text_of
+
+_BATCH_SIZE = 1_000
+# Sections of a whole report that say something of its image beside the findings.
+_CONTEXT_SECTIONS = ("impression", "addendum", "")
+
+# "patient1/study2/view1.jpg", "p10/s50414267/a.jpg", and "train_1_a_2.nii.gz": one of the
+# reconstructions of scan a.
+_STUDY_IN_PATH = re.compile(
+    r"(?P<folder>.*[/\\](?:study|s)[-_]?\d+)[/\\]|(?P<scan>.*\w_\d+_[a-z]+)_\d+(?:\.nii(?:\.gz)?)?$"
+)
+
+
+@dataclass(frozen=True)
+class StudyTexts:
+    """What the columns of one row say of its study.
+
+    Args:
+        findings (`str` or `None`): What is added to; None where there is nothing.
+        context (`Mapping[str, str]`): Other texts on the same image, by column or section.
+        history (`Mapping[str, str]`): The indication or history, by column or section.
+    """
+
+    findings: str | None
+    context: Mapping[str, str] = field(default_factory=dict)
+    history: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_texts(rows: Mapping[str, Sequence[Any]], columns: ReportColumns) -> list[StudyTexts]:
+    """Reads the texts of a batch of rows; whole reports are cut at their headings.
+
+    Args:
+        rows (`Mapping[str, Sequence[Any]]`): Column name to the values of the batch.
+        columns ([`ReportColumns`]): What is what.
+
+    Returns:
+        `list[StudyTexts]`: One for each row.
+    """
+    return [_read_row(rows, row, columns) for row in range(len(rows[columns.findings]))]
+
+
+def _read_row(rows: Mapping[str, Sequence[Any]], row: int, columns: ReportColumns) -> StudyTexts:
+    findings = text_of(rows[columns.findings][row])
+    context: dict[str, str] = {}
+    history: dict[str, str] = {}
+    if columns.report and (whole := text_of(rows[columns.report][row])):
+        sections = cut_sections(whole)
+        headed = bool({"findings", "impression"} & sections.keys())
+        if columns.report == columns.findings and headed:
+            findings = sections.get("findings") or None
+        elif columns.report == columns.findings:
+            findings = sections.get("") or findings
+        if headed:
+            context = {f"{s or 'text'}": sections[s] for s in _CONTEXT_SECTIONS if sections.get(s)}
+        history = {s: sections[s] for s in ("indication",) if sections.get(s)}
+    for name in columns.context:
+        if name != columns.report and (text := text_of(rows[name][row])):
+            (history if name == columns.indication else context)[name] = text
+    return StudyTexts(findings, context, history)
+
+
+def iterate_findings(
+    reports: Any, text_column: str | None = None
+) -> tuple[ReportColumns | None, Iterator[Any]]:
+    """Reads the findings of a dataset, each report once however many rows repeat it.
+
+    Rows repeat a report when their texts are equal and they are of the same study, by the study
+    id (and patient), else by the path of the image. Without either, equal texts of the same
+    patient, or of a dataset with an image a row, are taken for one report; where nothing speaks of
+    images or patients every row counts, as equal texts are then those of different studies.
+
+    Args:
+        reports (`datasets.Dataset`, `datasets.IterableDataset` or iterable): Rows, or the texts
+            themselves.
+        text_column (`str`, *optional*): The column of the findings; found by its name by default.
+
+    Returns:
+        `tuple`: What each column was taken for (None for texts), and an iterator over the findings,
+        None where a row has none.
+
+    Raises:
+        `ValueError`: When there is no such column, or a `DatasetDict` is given.
+    """
+    if isinstance(reports, (DatasetDict, IterableDatasetDict)):
+        names = ", ".join(map(repr, reports))
+        msg = f"expected one split of a dataset, found a DatasetDict: choose one of {names}"
+        raise ValueError(msg)
+    if isinstance(reports, (Dataset, IterableDataset)) and reports.column_names is not None:
+        columns = find_columns(reports.column_names, text_column=text_column)
+        return columns, _findings(_rows(reports, columns), columns)
+    rows = iter(reports)
+    first = next(rows, None)
+    if not isinstance(first, Mapping):
+        return None, chain([first] if first is not None else [], rows)
+    columns = find_columns(list(first), text_column=text_column)
+    return columns, _findings(chain([first], rows), columns)
+
+
+def check_column(column: str, columns: Iterable[str], argument: str = "text_column") -> None:
+    """Raises `ValueError` that names the columns there are when `column` is not among them."""
+    names = list(columns)
+    if column not in names:
+        found = ", ".join(map(repr, names)) or "none"
+        msg = f"column {column!r} not found; the columns are {found}: pass one as {argument}="
+        raise ValueError(msg)
+
+
+def _findings(rows: Iterable[Mapping[str, Any]], columns: ReportColumns) -> Iterator[str | None]:
+    seen: set[Any] = set()
+    for row in rows:
+        check_column(columns.findings, row)
+        key = _report_key(row, columns)
+        if key is None or key not in seen:
+            seen.add(key)
+            single = {name: [value] for name, value in row.items()}
+            yield read_texts(single, columns)[0].findings
+
+
+def _rows(reports: Any, columns: ReportColumns) -> Iterator[Mapping[str, Any]]:
+    """Iterates rows of the columns that tell reports apart; pictures are told of, not read."""
+    schema = _schema(reports)
+    if schema is None:
+        yield from reports
+        return
+    wanted = [columns.findings, *columns.context, columns.study_id, columns.patient_id]
+    there = [name for name in dict.fromkeys([*wanted, *columns.images]) if name in schema.names]
+    pictures = {n: "picture" for n in columns.images if n in there and _is_picture(schema, n)}
+    names = [name for name in there if name not in pictures]
+    for batch in reports.select_columns(names).with_format("arrow").iter(_BATCH_SIZE):
+        for row in batch.to_pylist():
+            yield row | pictures
+
+
+def _schema(reports: Any) -> pa.Schema | None:
+    if isinstance(reports, (Dataset, IterableDataset)) and reports.features is not None:
+        return reports.features.arrow_schema
+    return None
+
+
+def _is_picture(schema: pa.Schema, name: str) -> bool:
+    return bool(pa.types.is_struct(schema.field(name).type))
+
+
+def _report_key(row: Mapping[str, Any], columns: ReportColumns) -> Any:
+    """Returns what two rows of one report share, or None for a row that is a report of its own."""
+    patient = _identifier(row, columns.patient_id)
+    study = _identifier(row, columns.study_id)
+    images = [row.get(name) for name in columns.images]
+    one_image = any(_is_one_image(image) for image in images)
+    if study is None:
+        study = next(filter(None, map(_study_in_path, images)), None)
+    if study is None and patient is None and not one_image:
+        return None
+    texts = [text_of(row.get(name)) or "" for name in (columns.findings, *columns.context)]
+    # Ids that turn out to be no ids ("CT chest") must not make one report of them all.
+    digest = blake2b("\0".join(texts).encode(errors="surrogatepass"), digest_size=16).digest()
+    return (study, patient, digest) if study is not None or any(texts) else None
+
+
+def _identifier(row: Mapping[str, Any], name: str | None) -> Any:
+    value = row.get(name) if name else None
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _is_one_image(image: Any) -> bool:
+    return image is not None and not isinstance(image, list) and not str(image).startswith("[")
+
+
+def _study_in_path(image: Any) -> str | None:
+    match = _STUDY_IN_PATH.match(image) if isinstance(image, str) else None
+    return (match["folder"] or match["scan"]) if match else None
