@@ -31,6 +31,8 @@ class Assertion:
         degree (`str`, *optional*): how much of a stated finding there is, one of `DEGREES`.
         places (`frozenset[str]`): the parts of a structure that a stated finding is in ("UPPER LOBE
             nodule").
+        name (`str`): by which phrase a stated finding was named, where its concept is wider than
+            one thing: "scoliosis" and "kyphosis" are both a curvature.
     """
 
     concept: str
@@ -40,6 +42,7 @@ class Assertion:
     rules_out: frozenset[str] = frozenset()
     degree: Degree | None = None
     places: frozenset[str] = frozenset()
+    name: str = ""
 
     @property
     def is_abnormal(self) -> bool:
@@ -48,7 +51,7 @@ class Assertion:
 
     def __str__(self) -> str:
         """Writes it for a reader: "present left pleural_effusion (upper lobe)"."""
-        words = (self.status, self.narrowing, self.side, self.concept)
+        words = (self.status, self.narrowing, self.side, self.name or self.concept)
         notes = [*sorted(self.places), *(f"not {name}" for name in sorted(self.rules_out))]
         text = " ".join(word for word in words if word)
         return f"{text} ({', '.join(notes)})" if notes else text

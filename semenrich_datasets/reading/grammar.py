@@ -75,7 +75,7 @@ class Grammar(Denials):
             if clause.asked:
                 clause.asked_about.append(name)
             else:
-                self.assert_finding(name, modifiers)
+                self.assert_finding(name, modifiers, tag.phrase)
         clause.adjectives = []
         clause.joined = False
 

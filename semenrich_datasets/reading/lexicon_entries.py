@@ -97,6 +97,7 @@ class Finding:
     denied_covers: tuple[str, ...] = ()
     denied_is_normal: bool = False
     device: bool = False
+    one_thing: bool = False
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Reading:
             topics are open.
         content (`frozenset[Assertion]` or `None`): what it says in the one form that paraphrases
             share: its assertions, how much there is of a finding left out. None for a sentence that
-            is not understood.
+            is not understood, or that speaks of the change of a finding.
         words (`int`): how many words it has.
         unknown (`tuple[str, ...]`): those that the lexicon does not hold.
         superseded (`bool`): whether it says that the report was changed after it was written
@@ -152,11 +152,14 @@ class Reader:
         parts = tuple(logic_of((said,), lexicon) for said in assertions)
         roles = frozenset().union(*(tag.roles for tag in tags))
         understood = _is_understood(assertions, grammar.flags)
+        sign = _sign(assertions, grammar.flags)
         settled = understood and "prior" not in roles
+        # "has increased" and "has decreased" do not say the same of a finding.
+        changes = sign == "abnormal" and "prior" in roles
         return Reading(
             text=normalized,
             assertions=assertions,
-            sign=_sign(assertions, grammar.flags),
+            sign=sign,
             understood=understood,
             mentions_prior="prior" in roles,
             depends_on_context=grammar.flags.labelled
@@ -168,7 +171,7 @@ class Reader:
             parts=parts,
             left_open=_left_open(assertions, tags, lexicon, settled=settled),
             lost=_is_lost(assertions, grammar.flags),
-            content=_content(assertions, lexicon) if understood else None,
+            content=None if changes or not understood else _content(assertions, lexicon),
             words=sum(part.isalpha() for tag in tags for part in tag.phrase),
             unknown=tuple(grammar.flags.unknown),
             superseded="superseded" in roles,

@@ -115,9 +115,15 @@ class Scope:
             return "absent"
         return "uncertain" if self.clause.uncertain else "present"
 
-    def say(self, concept: str, status: Status, modifiers: Modifiers) -> None:
-        """Writes one assertion."""
-        self.assertions.append(modifiers.assertion(concept, status))
+    def say(
+        self, concept: str, status: Status, modifiers: Modifiers, phrase: tuple[str, ...] = ()
+    ) -> None:
+        """Writes one assertion; of a finding that is stated, by which phrase it was named."""
+        said = modifiers.assertion(concept, status)
+        finding = self.lexicon.findings.get(concept)
+        if finding is not None and said.is_abnormal and not finding.one_thing:
+            said = replace(said, name=" ".join(phrase))
+        self.assertions.append(said)
         self.clause.denial_is_empty = False
 
     def say_all(self, subjects: list[Subject], modifiers: Modifiers) -> None:
@@ -147,9 +153,9 @@ class Scope:
             if said == "absent" and (finding is None or finding.denied_is_normal):
                 self.say(subject.concept, "normal", joint)
             else:
-                self.say(name, said, joint)
+                self.say(name, said, joint, word.phrase)
 
-    def assert_finding(self, name: str, modifiers: Modifiers) -> None:
+    def assert_finding(self, name: str, modifiers: Modifiers, phrase: tuple[str, ...]) -> None:
         """States or denies a finding, and doubts the structures whose adjectives place it."""
         finding = self.lexicon.findings[name]
         if self.clause.polarity != "denied":
@@ -164,7 +170,7 @@ class Scope:
             for structure in finding.of:
                 self.say(structure, "normal", modifiers)
             return
-        self.say(name, self.status(), modifiers)
+        self.say(name, self.status(), modifiers, phrase)
 
     def _leaves_adjectives(self, finding: Finding) -> bool:
         """Whether "no pleural or pericardial effusion" was read as the pericardial one alone."""
