@@ -72,8 +72,9 @@ def understood_share(reports):
 
 def found(reports, label, lexicon):
     """Whether each report states the label's finding."""
-    concepts = {COARSER.get(name, name) if name not in lexicon.numbers else name
-                for name in LABELS[label]}
+    concepts = {
+        COARSER.get(name, name) if name not in lexicon.numbers else name for name in LABELS[label]
+    }
     stated = [
         {said.concept for reading in report for said in reading.assertions if said.is_abnormal}
         for report in reports
