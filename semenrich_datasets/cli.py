@@ -57,7 +57,10 @@ Preset = Annotated[
 
 Lexicon = Annotated[
     str | None,
-    typer.Option(help="What words mean: 'chest_xray' (default), or a TOML file of your own."),
+    typer.Option(
+        help="What words mean: chest_xray, chest_ct, lumbar_mri, or a TOML file of your own; by "
+        "default the packaged one that understands the reports best."
+    ),
 ]
 
 

@@ -120,6 +120,8 @@ def fault_of(proposal: Reading) -> Reason | None:
         return Reason.IDENTIFYING
     if not proposal.understood:
         return Reason.NOT_UNDERSTOOD
+    if proposal.out_of_view:
+        return Reason.OTHER_KIND
     if proposal.sign != "normal":
         return Reason.NOT_NORMAL
     return Reason.HEDGES if proposal.hedges else None

@@ -22,7 +22,7 @@ from semenrich_datasets.index.llm_signs import LLMSigns, draw_occurrences
 from semenrich_datasets.index.neighbors import build_search_index
 from semenrich_datasets.index.tables import sentence_table, unit_table
 from semenrich_datasets.index.units import number_units, published_key, unit_keys
-from semenrich_datasets.reading import Reader, Reading, Sign
+from semenrich_datasets.reading import Reader, Reading, Sign, best_reader
 from semenrich_datasets.reading.signs import NOISE, SignClassifier, vote_signs
 
 Clustering = HDBSCAN | DBSCAN | KMeans
@@ -44,7 +44,8 @@ class BuildSettings:
         text_column (`str`): Column of the reports.
         encoder ([`Encoder`]): Sentences to vectors.
         method (config): Of the clustering.
-        reader ([`Reader`]): What reads the sentences.
+        reader ([`Reader`] or `None`): What reads the sentences; None takes the packaged lexicon
+            that understands them best.
         signs ([`SignClassifier`] or `None`): Signs of one's own; None asks the reader.
         preset (`str`): "safe" or "paper".
         seed (`int`): Of k-means.
@@ -53,7 +54,7 @@ class BuildSettings:
     text_column: str
     encoder: Encoder
     method: Clustering
-    reader: Reader
+    reader: Reader | None
     signs: SignClassifier | None
     preset: Preset
     seed: int
@@ -93,7 +94,9 @@ def build_parts(
         raise ValueError(msg)
     vectors = embed_sentences(counts.sentences, settings.encoder, show_progress=show_progress)
     cluster_ids = _number(cluster_vectors(vectors, settings.method, settings.seed))
-    readings = [settings.reader.read(sentence) for sentence in counts.sentences]
+    occurrences = np.bincount(counts.sentence_ids, minlength=len(counts.sentences))
+    reader = settings.reader or best_reader(counts.sentences, occurrences.tolist())
+    readings = [reader.read(sentence) for sentence in counts.sentences]
     if settings.preset == "paper":
         keys = [published_key(one) if one != NOISE else "" for one in cluster_ids.tolist()]
     else:
@@ -106,13 +109,13 @@ def build_parts(
         counts.report_ids, unit_ids[counts.sentence_ids], (counts.n_reports, len(contents))
     )
     return IndexParts(
-        _config(settings, counts),
+        _config(settings, counts, reader),
         sentences,
         units,
         cooccurrence(membership),
         _agreement(settings, sentences, units, readings, membership),
         build_search_index(vectors),
-        settings.reader,
+        reader,
     )
 
 
@@ -180,7 +183,7 @@ def _agreement(
     return fit_agreement(sentences, units, told, membership)
 
 
-def _config(settings: BuildSettings, counts: SentenceCounts) -> IndexConfig:
+def _config(settings: BuildSettings, counts: SentenceCounts, reader: Reader) -> IndexConfig:
     method = settings.method
     return IndexConfig(
         semenrich_version=importlib.metadata.version("semenrich"),
@@ -191,6 +194,6 @@ def _config(settings: BuildSettings, counts: SentenceCounts) -> IndexConfig:
         embedder=encoder_name(settings.encoder),
         clustering={"method": type(method).__name__.lower(), **asdict(method)},
         seed=settings.seed,
-        lexicon=settings.reader.lexicon.name,
-        reader=settings.reader.digest,
+        lexicon=reader.lexicon.name,
+        reader=reader.digest,
     )

@@ -113,8 +113,9 @@ class FindingsIndex:
             clustering (`str` or config, *optional*, defaults to `"hdbscan"`): `"hdbscan"`,
                 `"dbscan"`, `"kmeans"`, or one of their configs.
             lexicon ([`Reader`], [`Lexicon`], `str` or `os.PathLike`, *optional*): What the words
-                mean: a reader, a lexicon, the name of a packaged one or a TOML file. Chest X-ray by
-                default. It is saved in the index and read by all who use it.
+                mean: a reader, a lexicon, the name of a packaged one or a TOML file. By default the
+                packaged one that understands the reports best. It is saved in the index and read by
+                all who use it.
             signs (`SignClassifier`, *optional*): Sentences to "normal", "abnormal" or "neutral";
                 the reader's by default. [`LLMSigns`] is asked about a few sentences of each unit,
                 and the others take the unit's sign.
@@ -138,7 +139,7 @@ class FindingsIndex:
             text_column=columns.findings if columns else text_column or "findings",
             encoder=load_encoder(embedder),
             method=clustering_config(clustering),
-            reader=as_reader(lexicon),
+            reader=None if lexicon is None else as_reader(lexicon),
             signs=signs,
             preset=preset,
             seed=seed,
@@ -146,7 +147,7 @@ class FindingsIndex:
         parts = build_parts(texts, settings, show_progress=show_progress)
         index = cls(*parts, encoder=settings.encoder)
         if preset == "safe":
-            warn_of_unread(index.coverage, settings.reader.lexicon.name)
+            warn_of_unread(index.coverage, index.config.lexicon)
         return index
 
     @classmethod

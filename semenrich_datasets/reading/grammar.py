@@ -81,6 +81,10 @@ class Grammar(Denials):
 
     def _located_findings(self, tag: Meaning) -> tuple[str, ...]:
         """The findings of a phrase, or what they count as where they are: "THYROID nodule"."""
+        findings = self.lexicon.findings
+        placed = len(tag.phrase) > 1  # "pericardial effusion" says itself where it is
+        if any(findings[name].device or (placed and findings[name].of) for name in tag.findings):
+            return tag.findings
         nearest = [*self.clause.adjectives[-1:]]
         before = self._tag_at(self.position - 1)
         if before is not None:
@@ -91,10 +95,11 @@ class Grammar(Denials):
         return tag.findings
 
     def _structure(self, tag: Meaning) -> None:
-        elsewhere = [self.lexicon.structures[name].findings_are for name in tag.structures]
+        named = (self.lexicon.structures[name].findings_are for name in tag.structures)
+        elsewhere = next(filter(None, named), None)
         between = list(self._since_finding())
-        if any(elsewhere) and between and all("join" not in one.roles for one in between):
-            self.move_last(elsewhere[0])  # "nodule in the thyroid"
+        if elsewhere and between and all("join" not in one.roles for one in between):
+            self.move_last(elsewhere)  # "nodule in the thyroid"
         self._noun(tag.structures)
 
     def _noun(self, structures: Iterable[str]) -> None:

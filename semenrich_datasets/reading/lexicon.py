@@ -36,6 +36,9 @@ from semenrich_datasets.reading.spelling import Spelling
 #: The packaged lexicon that is meant when none is named.
 DEFAULT_LEXICON = "chest_xray"
 
+# What all of them inherit; it speaks of no part of the body, and reads nothing by itself.
+_GENERAL = "english"
+
 Tables = dict[str, Any]
 
 _FOLDER = Path(__file__).parent
@@ -181,6 +184,12 @@ class Lexicon:
         return frozenset(overviews.union(*(self.below[member] for member in members)))
 
     @cached_property
+    def out_of_view(self) -> frozenset[str]:
+        """What is in the structures that studies of this kind do not show."""
+        hidden = (name for name, entry in self.structures.items() if entry.out_of_view)
+        return frozenset().union(*(self.below[name] for name in hidden))
+
+    @cached_property
     def above(self) -> Mapping[str, frozenset[str]]:
         """The concepts that nobody may deny once a concept is stated, itself included.
 
@@ -265,8 +274,8 @@ def load_lexicon(source: str | os.PathLike[str] = DEFAULT_LEXICON) -> Lexicon:
     """Loads a lexicon, with all that it inherits.
 
     A file may say `inherits = "chest_xray"` (a packaged lexicon, or the path of another file) and
-    then hold no more than what it adds: its lists are put behind the inherited ones, other values
-    replace them.
+    then hold no more than what it adds: its lists are put behind the inherited ones, "-phrase"
+    takes a phrase out of them, other values replace them.
 
     Args:
         source (`str` or `os.PathLike`, *optional*, defaults to `"chest_xray"`): Name of a packaged
@@ -284,11 +293,17 @@ def load_lexicon(source: str | os.PathLike[str] = DEFAULT_LEXICON) -> Lexicon:
     return Lexicon.from_tables(path.stem, _read_tables(path, ()))
 
 
+def packaged_lexicons() -> dict[str, Path]:
+    """Gives the packaged lexicons of body parts by their names."""
+    found = {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
+    return {name: path for name, path in found.items() if name != _GENERAL}
+
+
 def _find_file(source: str | os.PathLike[str], folder: Path) -> Path:
-    packaged = {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
+    packaged = {**packaged_lexicons(), _GENERAL: _FOLDER / f"{_GENERAL}.toml"}
     path = packaged.get(str(source), folder / source)
     if not path.is_file():
-        names = ", ".join(name for name in packaged if name != "english")
+        names = ", ".join(packaged_lexicons())
         msg = f"no lexicon {source}: expected one of {names}, or a TOML file"
         raise FileNotFoundError(msg)
     return path
@@ -312,14 +327,16 @@ def _read_tables(path: Path, heirs: tuple[Path, ...]) -> Tables:
 
 
 def _merged(inherited: Tables, own: Tables) -> Tables:
-    """Returns both: tables merged, lists joined, other values replaced."""
+    """Returns both: tables merged, lists joined or, by "-phrase", shortened, values replaced."""
     merged = dict(inherited)
     for key, value in own.items():
         old = merged.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
             merged[key] = _merged(old, value)
         elif isinstance(old, list) and isinstance(value, list):
-            merged[key] = [*old, *(item for item in value if item not in old)]
+            gone = {str(item).removeprefix("-") for item in value if str(item).startswith("-")}
+            more = [item for item in value if item not in old and not str(item).startswith("-")]
+            merged[key] = [*(item for item in old if item not in gone), *more]
         else:
             merged[key] = value
     return merged

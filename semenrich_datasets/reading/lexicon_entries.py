@@ -113,6 +113,7 @@ class Structure:
     called_of: tuple[str, ...] = ()
     often_blank: bool = False
     findings_are: str = ""
+    out_of_view: bool = False
 
 
 @dataclass(frozen=True)

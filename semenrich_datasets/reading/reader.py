@@ -40,6 +40,8 @@ class Reading:
             patient's position ("otherwise", "portable view").
         identifying (`bool`): whether it holds what can recognize a patient: digits, dates, names,
             de-identification blanks, sides, devices.
+        out_of_view (`bool`): whether it speaks of what studies of this kind do not show, or not
+            everybody has.
         hedges (`bool`): whether it denies only a degree of something: "no LARGE effusion".
         sides (`frozenset[str]`): of "left" and "right", those that its words name.
         logic (`Logic`): its content, compiled for comparison with others.
@@ -67,6 +69,7 @@ class Reading:
     mentions_prior: bool
     depends_on_context: bool
     identifying: bool
+    out_of_view: bool
     hedges: bool
     sides: frozenset[str]
     logic: Logic = field(repr=False)
@@ -84,9 +87,15 @@ class Reading:
         """Whether it may be proposed to another report at all.
 
         True for a normal sentence, understood, that speaks of no other study, depends on no other
-        sentence, hedges nothing and can recognize nobody.
+        sentence nor of what is out of view, hedges nothing and can recognize nobody.
         """
-        barred = self.mentions_prior or self.depends_on_context or self.identifying or self.hedges
+        barred = (
+            self.mentions_prior
+            or self.depends_on_context
+            or self.identifying
+            or self.out_of_view
+            or self.hedges
+        )
         return self.sign == "normal" and self.understood and not barred
 
 
@@ -165,6 +174,7 @@ class Reader:
             depends_on_context=grammar.flags.labelled
             or bool(roles & {"leaning", "exception", "asked", "exclusion", "disbelief"}),
             identifying=_is_identifying(tags, grammar.flags, lexicon),
+            out_of_view=any(said.concept in lexicon.out_of_view for said in assertions),
             hedges=any(_is_hedged(said, lexicon) for said in assertions),
             sides=frozenset({"left", "right"} & roles),
             logic=reduce(or_, parts, Logic()),

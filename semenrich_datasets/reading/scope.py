@@ -209,7 +209,8 @@ class Scope:
         """Says what was just said of a finding of another."""
         if len(self.assertions) > self.clause.first:
             last = self.assertions[-1]
-            if last.concept in self.lexicon.findings:
+            finding = self.lexicon.findings.get(last.concept)
+            if finding is not None and not finding.device:
                 self.assertions[-1] = replace(last, concept=concept)
 
     def resolve_open(self) -> None:
