@@ -17,6 +17,7 @@ from semenrich_datasets.enrich.readable import report_fault
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.enrich.report import Addition, Report
 from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.index.agreement import MIN_SUPPORT
 from semenrich_datasets.reading import Reading
 from semenrich_datasets.sentences import split_sentences
 
@@ -25,7 +26,9 @@ _PRIOR_WEIGHT = 10.0
 # Share of abnormalities that authors are taken to leave unsaid (no corpus can tell it).
 _UNSAID_ABNORMAL = 0.05
 # Sum of evidence below which a report is of a kind that does not speak of a topic.
-_KIND_EVIDENCE = -8.0
+_KIND_EVIDENCE = -10.0
+# Reports by which counts are smoothed towards the corpus.
+_ADDED_REPORTS = 2.0
 # Least share of reports taken to be silent on a topic, where the counts leave none.
 _LEAST_SILENT = 0.02
 
@@ -216,8 +219,10 @@ def candidate_scores(index: FindingsIndex) -> tuple[NDArray[np.float64], list[fl
 def kind_evidence(index: FindingsIndex) -> NDArray[np.float64]:
     """Weighs how much a unit tells that reports with it speak of the topic of a candidate.
 
-    The logarithm of P(unit | report speaks of it) / P(unit | report does not), by counts with half
-    a report added to each: summed over the units of a report as in a naive Bayes classifier.
+    The logarithm of P(unit | report speaks of it) / P(unit | report does not), by counts with two
+    reports added in the proportion of the corpus: summed over the units of a report as in a naive
+    Bayes classifier. Units that fewer than 3 reports hold tell nothing: they may be the report's
+    own.
 
     Args:
         index ([`FindingsIndex`]): Of the corpus.
@@ -227,13 +232,13 @@ def kind_evidence(index: FindingsIndex) -> NDArray[np.float64]:
     """
     agreement, reports = index.agreement, index.config.reports
     support = index.unit_table.column("support").to_numpy()[:, None]
-    speaks = np.minimum(agreement.says + agreement.denies, reports)
-    with_unit = (agreement.says_with + agreement.denies_with).toarray()
-    with_unit = np.minimum(with_unit, support)
-    among_speaking = (with_unit + 0.5) / (speaks + 1.0)
-    among_silent = (support - with_unit + 0.5) / (reports - speaks + 1.0)
+    speaks = agreement.speaks + 0.5
+    share = speaks / (reports + 1.0)
+    with_unit = agreement.speaks_with.toarray()
+    among_speaking = (with_unit + _ADDED_REPORTS * share) / speaks
+    among_silent = (support - with_unit + _ADDED_REPORTS * (1.0 - share)) / (reports + 1.0 - speaks)
     evidence: NDArray[np.float64] = np.log(among_speaking / among_silent)
-    return evidence
+    return np.where(support >= MIN_SUPPORT, evidence, 0.0)
 
 
 def true_though_unsaid(

@@ -113,7 +113,7 @@ def build_parts(
         sentences,
         units,
         cooccurrence(membership),
-        _agreement(settings, sentences, units, readings, membership),
+        _agreement(settings, sentences, units, readings, membership, reader),
         build_search_index(vectors),
         reader,
     )
@@ -173,6 +173,7 @@ def _agreement(
     units: pa.Table,
     readings: Sequence[Reading],
     membership: sparse.csr_array,
+    reader: Reader,
 ) -> Agreement:
     """Fits the agreement; published clusters mix what they say, so nothing safe comes of them."""
     if settings.preset == "paper":
@@ -180,7 +181,7 @@ def _agreement(
     unit_ids = sentences.column("unit_id").to_pylist()
     spoken = dict(zip(reversed(unit_ids), reversed(range(len(unit_ids))), strict=True))
     told = [readings[spoken.get(unit, 0)] for unit in range(units.num_rows)]
-    return fit_agreement(sentences, units, told, membership)
+    return fit_agreement(sentences, units, told, membership, reader.lexicon)
 
 
 def _config(settings: BuildSettings, counts: SentenceCounts, reader: Reader) -> IndexConfig:

@@ -241,8 +241,10 @@ def _heading(assertions: tuple[Assertion, ...], tags: list[Meaning]) -> str | No
 
 def _is_lost(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
     """Whether something is stated of which it is not understood what it is."""
+    if flags.attribute_alone:
+        return True
     unnamed = any(said.concept == ANYTHING and said.is_abnormal for said in assertions)
-    return unnamed or (flags.unknown_stated and not assertions)
+    return flags.unknown_stated and (unnamed or not assertions)
 
 
 def _is_hedged(said: Assertion, lexicon: Lexicon) -> bool:

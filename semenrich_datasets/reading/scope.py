@@ -49,6 +49,7 @@ class Flags:
 
     unknown: list[str] = field(default_factory=list)
     unknown_stated: bool = False  # one of them where no denial is open
+    attribute_alone: bool = False  # "it is enlarged", of nothing that was named
     blank: bool = False
     number: bool = False
     exception: bool = False
@@ -222,6 +223,7 @@ class Scope:
             stated = any(item.is_abnormal for item in self.assertions[clause.first :])
             if not stated:
                 self.say(ANYTHING, "uncertain", Modifiers())
+                self.flags.attribute_alone = True
         clause.abnormality = clause.attribute = None
 
     def touch(self, said: list[Assertion]) -> None:
