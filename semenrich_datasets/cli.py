@@ -126,6 +126,9 @@ def enrich(
         typer.Option(help="Which of the compatible additions; the preset's own by default."),
     ] = None,
     max_added: Annotated[int | None, typer.Option(help="Most additions to a report.")] = None,
+    min_score: Annotated[
+        float, typer.Option(help="Least score of an addition, for 'safe'.")
+    ] = 0.97,
     variant: Annotated[int, typer.Option(help="Another number, another draw.")] = 0,
     lexicon: Lexicon = None,
     keep_index: Annotated[
@@ -163,6 +166,7 @@ def enrich(
             preset=preset,
             strategy=strategy,
             max_added=max_added,
+            min_score=min_score,
             variant=variant,
             seed=seed,
         )
@@ -287,8 +291,9 @@ def _push(enriched: Dataset, enricher: SemEnricher, settings: dict[str, Any], re
     from semenrich_datasets.report_files import SETTINGS_NAME
 
     enriched.push_to_hub(repo_id)
+    shared = {key: value for key, value in settings.items() if key != "index_folder"}
     HfApi().upload_file(
-        path_or_fileobj=json.dumps(settings, indent=1).encode(),
+        path_or_fileobj=json.dumps(shared, indent=1).encode(),
         path_in_repo=SETTINGS_NAME,
         repo_id=repo_id,
         repo_type="dataset",

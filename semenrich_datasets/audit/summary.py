@@ -185,12 +185,9 @@ def read_batches(
         return
     check_column(enricher.added_column, enriched.column_names, "added_column")
     columns = enricher.find_columns(enriched.column_names)
-    names = dict.fromkeys([columns.findings, *columns.context])
-    if columns.report:
-        names[columns.report] = None
-    narrow = enriched.select_columns([*names, enricher.added_column]).with_format("arrow")
+    narrow = enriched.select_columns([*columns.read, enricher.added_column]).with_format("arrow")
     for batch in narrow.iter(batch_size=_BATCH_SIZE):
-        texts = read_texts({name: batch.column(name).to_pylist() for name in names}, columns)
+        texts = read_texts({name: batch.column(name).to_pylist() for name in columns.read}, columns)
         yield texts, _read_additions(batch.column(enricher.added_column).combine_chunks())
 
 

@@ -72,6 +72,12 @@ class ReportColumns:
     exam: str | None = None
     report: str | None = None
 
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The columns that the texts of a study are read from."""
+        names = (self.findings, self.report, self.exam, *self.context)
+        return tuple(dict.fromkeys(name for name in names if name))
+
     def __str__(self) -> str:
         """Says in one line what was taken for what."""
         cut = " (whole reports are cut at their headings)" if self.report == self.findings else ""

@@ -35,11 +35,13 @@ class StudyTexts:
         findings (`str` or `None`): What is added to; None where there is nothing.
         context (`Mapping[str, str]`): Other texts on the same image, by column or section.
         history (`Mapping[str, str]`): The indication or history, by column or section.
+        exam (`str`): What kind of study it is, in the words of the dataset; empty where unknown.
     """
 
     findings: str | None
     context: Mapping[str, str] = field(default_factory=dict)
     history: Mapping[str, str] = field(default_factory=dict)
+    exam: str = ""
 
 
 def read_texts(rows: Mapping[str, Sequence[Any]], columns: ReportColumns) -> list[StudyTexts]:
@@ -59,6 +61,7 @@ def _read_row(rows: Mapping[str, Sequence[Any]], row: int, columns: ReportColumn
     findings = text_of(rows[columns.findings][row])
     context: dict[str, str] = {}
     history: dict[str, str] = {}
+    exam = text_of(rows[columns.exam][row]) if columns.exam and columns.exam in rows else None
     if columns.report and (whole := text_of(rows[columns.report][row])):
         sections = cut_sections(whole)
         headed = bool({"findings", "impression"} & sections.keys())
@@ -69,10 +72,11 @@ def _read_row(rows: Mapping[str, Sequence[Any]], row: int, columns: ReportColumn
         if headed:
             context = {f"{s or 'text'}": sections[s] for s in _CONTEXT_SECTIONS if sections.get(s)}
         history = {s: sections[s] for s in ("indication",) if sections.get(s)}
+        exam = exam or sections.get("exam")
     for name in columns.context:
         if name != columns.report and (text := text_of(rows[name][row])):
             (history if name == columns.indication else context)[name] = text
-    return StudyTexts(findings, context, history)
+    return StudyTexts(findings, context, history, exam or "")
 
 
 def iterate_findings(

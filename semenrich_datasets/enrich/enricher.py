@@ -255,7 +255,7 @@ class SemEnricher:
         columns = self.find_columns(list(rows))
         if self.image_column:
             check_column(self.image_column, rows, "image_column")
-        names = {columns.findings, columns.report or columns.findings, *columns.context}
+        names = columns.read
         is_batch = _is_batch(rows, names)
         values = {name: rows[name] for name in names}
         if not is_batch:
@@ -323,7 +323,7 @@ class SemEnricher:
         key = f"{self.seed}|{self.variant}|{text}".encode(errors="surrogatepass")
         rng = random.Random(int.from_bytes(blake2b(key, digest_size=8).digest()))
         context, history = tuple(study.context.values()), tuple(study.history.values())
-        return Report(text, tuple(sentences), context, history, rng)
+        return Report(text, tuple(sentences), context, history, study.exam, rng)
 
     def _resample(self, report: Report) -> str:
         return join_sentences(self.selection.replace(report))

@@ -11,14 +11,19 @@ from semenrich_datasets.reading import Lexicon, Reading
 _FOREIGN_SHARE = 0.4
 
 
+# A sentence of no more words is a heading: it may name the study.
+_HEADING_WORDS = 4
+
+
 def report_fault(
-    findings: Sequence[Reading], context: Sequence[Reading], lexicon: Lexicon
+    findings: Sequence[Reading], context: Sequence[Reading], exam: Reading, lexicon: Lexicon
 ) -> Reason | None:
     """Says why nothing at all may be added to a report; None where something may.
 
     Args:
         findings (`Sequence[Reading]`): The sentences of its findings, read.
         context (`Sequence[Reading]`): Those of its other texts.
+        exam ([`Reading`]): What kind of study it is; of an empty text where that is unknown.
         lexicon ([`Lexicon`]): What they were read by.
 
     Returns:
@@ -35,8 +40,24 @@ def report_fault(
     understood = [reading for reading in findings if reading.understood]
     if not understood:
         return Reason.UNREAD
-    said = {assertion.concept for reading in understood for assertion in reading.assertions}
-    return None if said & lexicon.region or not lexicon.region else Reason.OTHER_KIND
+    return None if _is_of_kind(findings, exam, lexicon) else Reason.OTHER_KIND
+
+
+def _is_of_kind(findings: Sequence[Reading], exam: Reading, lexicon: Lexicon) -> bool:
+    """Whether a report is of the kind that the lexicon is for.
+
+    It says something that is understood of the lexicon's region, in more sentences than those that
+    name what is out of view, and neither its exam nor a heading of it names another kind of study.
+    """
+    headings = [reading for reading in findings if reading.words <= _HEADING_WORDS]
+    if exam.names_elsewhere or any(one.names_other_study for one in (exam, *headings)):
+        return False
+    inside = sum(
+        reading.understood and any(said.concept in lexicon.region for said in reading.assertions)
+        for reading in findings
+    )
+    elsewhere = sum(reading.names_elsewhere for reading in findings)
+    return not lexicon.region or inside > elsewhere
 
 
 def _ends_elsewhere(findings: Sequence[Reading], lexicon: Lexicon) -> bool:

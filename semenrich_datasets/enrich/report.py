@@ -18,6 +18,7 @@ class Report:
         sentences (`tuple[str, ...]`): Its sentences.
         context (`tuple[str, ...]`): Other texts on the same image.
         history (`tuple[str, ...]`): The indication or history.
+        exam (`str`): What kind of study it is; empty where unknown.
         rng (`random.Random`): Source of its draws, seeded by its text.
     """
 
@@ -25,6 +26,7 @@ class Report:
     sentences: tuple[str, ...]
     context: tuple[str, ...]
     history: tuple[str, ...]
+    exam: str
     rng: random.Random
 
 

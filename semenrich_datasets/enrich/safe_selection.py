@@ -107,12 +107,14 @@ class SafeSelection:
     def fault(self, report: Report) -> Reason | None:
         """Says why nothing at all may be added to a report; None where something may."""
         findings, context, _ = self._read(report)
-        return self._fault(findings, context, self.index.held_units(report.sentences))
+        return self._fault(findings, context, report)
 
     def _fault(
-        self, findings: list[Reading], context: list[Reading], held: list[int]
+        self, findings: list[Reading], context: list[Reading], report: Report
     ) -> Reason | None:
-        fault = report_fault(findings, context, self.index.reader.lexicon)
+        exam = self.index.reader.read(report.exam)
+        fault = report_fault(findings, context, exam, self.index.reader.lexicon)
+        held = self.index.held_units(report.sentences)
         # Nothing that the corpus says too: nothing is known of such reports.
         return fault or (None if held else Reason.OTHER_KIND)
 
@@ -120,7 +122,7 @@ class SafeSelection:
         findings, context, history = self._read(report)
         held = self.index.held_units(report.sentences)
         scores = self._scores(held)
-        fault = self._fault(findings, context, held)
+        fault = self._fault(findings, context, report)
         if fault is not None:
             for number in self._order(report):
                 yield Decision(self.candidates[number], scores[number], fault)

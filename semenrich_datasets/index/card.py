@@ -69,21 +69,23 @@ def index_card(config: IndexConfig, sentences: pa.Table, units: pa.Table) -> str
     """
     signs = units.column("sign").to_pylist()
     card_data = ModelCardData(
-        library_name="semenrich", tags=["semenrich", "radiology", "chest-x-ray"]
+        library_name="semenrich", tags=["semenrich", "radiology", config.lexicon.replace("_", "-")]
     )
     return _CARD.format(
         front_matter=card_data.to_yaml(),
         sentences=sentences.num_rows,
         units=len(signs),
         **{sign: signs.count(sign) for sign in SIGNS},
-        rows="\n".join(_common_units(units)),
+        rows="\n".join(_common_units(units, sentences)),
         **{**config.to_dict(), "clustering": config.clustering_text},
     )
 
 
-def _common_units(units: pa.Table) -> list[str]:
-    rows = units.sort_by([("support", "descending"), ("unit_id", "ascending")])
-    shown = [row for row in rows.slice(0, _SHOWN).to_pylist() if row["support"] >= _SHOWN_FROM]
+def _common_units(units: pa.Table, sentences: pa.Table) -> list[str]:
+    """Returns rows of the most common units whose commonest sentence many reports hold."""
+    held = dict(zip(*sentences.select(["text", "reports"]).to_pydict().values(), strict=True))
+    rows = units.sort_by([("support", "descending"), ("unit_id", "ascending")]).to_pylist()
+    shown = [row for row in rows if held.get(row["text"], 0) >= _SHOWN_FROM][:_SHOWN]
     return [
         f"| {row['text'].replace('|', '/')} | {row['sign']} | {row['support']:,} |" for row in shown
     ]

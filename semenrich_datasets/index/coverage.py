@@ -141,13 +141,12 @@ def suggest_lexicon(
     for word, kind in zip(words, kinds, strict=True):
         quoted = json.dumps(word.text)
         lines += ["", f"# {word.reports:,} reports, such as: {word.example}"]
-        if kind in ("finding", "other"):
-            lines += [f"# [findings.{word.text}]", f"# phrases = [{quoted}]", "# of = []"]
         if kind == "structure":
             lines += [f"# [structures.{word.text}]", f"# nouns = [{quoted}]"]
-        if kind in ("normal", "other"):
-            role = "normal" if kind == "normal" else "filler"
-            lines += ["# [words]", f"# {role} = [{quoted}]"]
+        elif kind == "normal":
+            lines += ["# [words]", f"# normal = [{quoted}]"]
+        else:
+            lines += [f"# [findings.{word.text}]", f"# phrases = [{quoted}]", "# of = []"]
     return "\n".join(lines) + "\n"
 
 

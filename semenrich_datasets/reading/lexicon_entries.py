@@ -19,7 +19,7 @@ WORD_ROLES = (
     "closing normal abnormal abnormality aspect prior unchanged leaning identifying left right "
     "both blank filler slight moderate severe "
     "change resolution partial exclusion inability none disbelief preposition inside sure evidence "
-    "quantity thing superseded"
+    "quantity thing superseded other_study"
 ).split()
 
 # Letters of any script, numbers, blanks, and the marks that mean something; a hyphen inside a word

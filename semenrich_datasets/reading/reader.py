@@ -60,6 +60,9 @@ class Reading:
         superseded (`bool`): whether it says that the report was changed after it was written
             ("addendum", "after further review").
         heading (`str` or `None`): the structure that is all of it ("Abdomen:").
+        names_elsewhere (`bool`): whether it names a structure that is out of view, whatever it says
+            of it.
+        names_other_study (`bool`): whether it names a study of another kind ("MRI").
     """
 
     text: str
@@ -81,6 +84,8 @@ class Reading:
     unknown: tuple[str, ...] = field(repr=False)
     superseded: bool = field(repr=False)
     heading: str | None = field(repr=False)
+    names_elsewhere: bool = field(repr=False)
+    names_other_study: bool = field(repr=False)
 
     @property
     def is_transferable(self) -> bool:
@@ -186,6 +191,11 @@ class Reader:
             unknown=tuple(grammar.flags.unknown),
             superseded="superseded" in roles,
             heading=_heading(assertions, tags),
+            names_elsewhere=any(
+                lexicon.out_of_view.intersection((*tag.structures, *tag.adjective_of))
+                for tag in tags
+            ),
+            names_other_study="other_study" in roles,
         )
 
 
