@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # An abbreviation of these never ends a sentence; the second set does before a capital letter.
 _NEVER_FINAL = frozenset(
@@ -32,19 +32,22 @@ _NARROWEST_WRAP = 60
 
 _LIST_MARK = re.compile(r"\s*(?:\(?\d{1,2}[.)](?=\s|$)|\d{1,2}[.)](?=[A-Z])|[-*•–·]+(?=\s))\s*")
 # Every way in which files, pages and databases end a line, a spelled-out "\\n" included.
-_LINE_END = r"(?:\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|<br ?/?>|\\[rn])"
-_STOP_OR_LINE = re.compile(
-    rf"[.!?]+[)\"'\]]*|(?P<line>(?<![ \t])[ \t]*{_LINE_END}(?:\s|{_LINE_END})*)", re.IGNORECASE
-)
-_STOP_LINE_OR_ITEM = re.compile(  # "1. Lungs clear 2. No effusion": the stop may be missing
-    _STOP_OR_LINE.pattern + r"|[ \t]+(?=(?P<item>\d{1,2})[.)][ \t]+[A-Za-z])"
+_LINE_END = r"(?:\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|<[bB][rR] ?/?>|\\[rn])"
+_STOP_OR_LINE = rf"[.!?]+[)\"'\]]*|(?P<line>{_LINE_END}(?:\s|{_LINE_END})*)"
+# What a boundary begins with: looked for first, as one set is found fastest.
+_STARTS = r"[.!?\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029<\\]"
+_BOUNDARY = re.compile(_STOP_OR_LINE)
+_FIRST_CHARACTER = re.compile(_STARTS)
+_BOUNDARY_OR_ITEM = re.compile(  # "1. Lungs clear 2. No effusion": the stop may be missing
+    _STOP_OR_LINE + r"|[ \t]+(?=(?P<item>\d{1,2})[.)][ \t]+[A-Za-z])"
 )
 _SENTENCE_START = re.compile(r"[A-Z][a-z]|[A-Z]{4}")
 _NUMBERED_START = re.compile(r"\d{1,2}[.)]\s")
 _INITIALS = re.compile(r"(?:[a-z]\.)+[a-z]")  # "T.B."
 _EDGE_MARKS = " \t\r\n.,;:!?"
 _WHITE_SPACE = re.compile(r"\s+")
-_LINE_BREAK = re.compile(_LINE_END, re.IGNORECASE)
+_NEXT_WORD = re.compile(r"\S*")
+_LINE_BREAK = re.compile(_LINE_END)
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-[ \t]*\n\s*(?=[a-z])")
 _DOTS = re.compile(r"\.{3,}(?=\s*\w)")
 _GLUED = re.compile(r"(?<=[a-z]{4})(?=[A-Z][a-z]{3})")
@@ -66,14 +69,24 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     """
     spans: list[tuple[int, int]] = []
     start, last_item = _skip_list_mark(text, 0, 0)
-    candidates = _STOP_LINE_OR_ITEM if last_item else _STOP_OR_LINE
-    for match in candidates.finditer(text):
+    candidates = _BOUNDARY_OR_ITEM.finditer(text) if last_item else _boundaries(text)
+    for match in candidates:
         if match.start() < start or not _is_boundary(text, start, match, last_item):
             continue
         _append_span(spans, text, start, match.end())
         start, last_item = _skip_list_mark(text, match.end(), last_item)
     _append_span(spans, text, start, len(text))
     return spans
+
+
+def _boundaries(text: str) -> Iterator[re.Match[str]]:
+    """Yields where a sentence may end, as `_BOUNDARY.finditer` would, and faster."""
+    position = 0
+    while (found := _FIRST_CHARACTER.search(text, position)) is not None:
+        match = _BOUNDARY.match(text, found.start())
+        if match is not None:
+            yield match
+        position = match.end() if match is not None else found.end()
 
 
 def split_sentences(text: str) -> list[str]:
@@ -252,9 +265,10 @@ def _ends_line(text: str, word: str, match: re.Match[str]) -> bool:
     """Tells a line that ends a sentence from one that an editor wrapped at its margin."""
     if len(_LINE_BREAK.findall(match.group())) > 1 or _LIST_MARK.match(text, match.end()):
         return True
-    if word in _OPEN_WORDS or text[: match.start()].endswith((",", "(", "/", "-")):
+    before = text[max(0, match.start() - _NARROWEST_WRAP) : match.start()].rstrip(" \t")
+    if word in _OPEN_WORDS or before.endswith((",", "(", "/", "-")):
         return False
-    next_word = re.match(r"\S*", text[match.end() :])
+    next_word = _NEXT_WORD.match(text, match.end())
     fits = len(next_word.group()) if next_word else 0
     line_length = match.start() - _line_start(text, match.start())
     if line_length + 1 + fits <= _NARROWEST_WRAP:

@@ -181,6 +181,7 @@ class UnitFinder:
             if unit != NOISE
         }
         self._new: dict[str, Unit] = {}
+        self._held: dict[str, int] = {}
 
     def units(self, sentences: Sequence[str]) -> list[Unit]:
         """Gives the unit of each sentence, as [`FindingsIndex.units`] says."""
@@ -202,14 +203,21 @@ class UnitFinder:
         Returns:
             `list[int]`: Ascending, each once.
         """
+        if len(self._held) > _MEMORY:
+            self._held.clear()
         units = set()
         for sentence in sentences:
-            unit = self._known.get(self._normalize(sentence))
-            if unit is None and self._by_content:
-                unit = self._by_assertions.get(self._reader.read(sentence).content)
-            if unit is not None:
-                units.add(unit.unit_id)
-        return sorted(units)
+            unit_id = self._held.get(sentence)
+            if unit_id is None:
+                unit_id = self._held[sentence] = self._hold(sentence)
+            units.add(unit_id)
+        return sorted(units - {NOISE})
+
+    def _hold(self, sentence: str) -> int:
+        unit = self._known.get(self._normalize(sentence))
+        if unit is None and self._by_content:
+            unit = self._by_assertions.get(self._reader.read(sentence).content)
+        return NOISE if unit is None else unit.unit_id
 
     @cached_property
     def _by_assertions(self) -> dict[Content | None, Unit]:

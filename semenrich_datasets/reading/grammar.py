@@ -8,6 +8,7 @@ where there are none, to those after it. In doubt the reading is the abnormal on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Modifiers, Subject
 from semenrich_datasets.reading.denial import Denials
@@ -36,23 +37,21 @@ class Grammar(Denials):
 
     def _handler(self, tag: Meaning) -> Callable[[Grammar, Meaning], None]:
         """What to do with a phrase: of all that it can mean the most telling comes first."""
-        if self._is_change_denied(tag):
-            return Grammar._change
-        if "none" in tag.roles and self._said() and self._is_answer(self.position):
-            return Grammar._negation
-        for role, handler in _SCOPE_CUES.items():
-            if role in tag.roles:
-                return handler
+        scope, other, is_special = _cues(tag.roles)
+        if is_special:
+            if self._is_change_denied(tag):
+                return Grammar._change
+            if "none" in tag.roles and self._said() and self._is_answer(self.position):
+                return Grammar._negation
+        if scope is not None:
+            return scope
         if tag.findings and not self._describes(tag):
             return Grammar._finding
         if tag.structures:
             return Grammar._structure
         if tag.adjective_of:
             return Grammar._adjective
-        for role, handler in _OTHER_CUES.items():
-            if role in tag.roles:
-                return handler
-        return Grammar._other
+        return other
 
     # ------------------------------------------------------------------ nouns
 
@@ -242,7 +241,9 @@ class Grammar(Denials):
         )
 
 
-_SCOPE_CUES: dict[str, Callable[[Grammar, Meaning], None]] = {
+Handler = Callable[[Grammar, Meaning], None]
+
+_SCOPE_CUES: dict[str, Handler] = {
     "disbelief": Grammar._disbelief,
     "negation_after": Grammar._negation_after,
     "resolution": Grammar._resolution,
@@ -254,7 +255,7 @@ _SCOPE_CUES: dict[str, Callable[[Grammar, Meaning], None]] = {
     "asked": Grammar._asked,
     "uncertain": Grammar._uncertain,
 }
-_OTHER_CUES: dict[str, Callable[[Grammar, Meaning], None]] = {
+_OTHER_CUES: dict[str, Handler] = {
     "normal": Grammar._normal,
     "abnormality": Grammar._abnormality,
     "abnormal": Grammar._abnormal,
@@ -265,3 +266,11 @@ _OTHER_CUES: dict[str, Callable[[Grammar, Meaning], None]] = {
     "join": Grammar._join,
     "blank": Grammar._blank,
 }
+
+
+@lru_cache(maxsize=2**12)
+def _cues(roles: frozenset[str]) -> tuple[Handler | None, Handler, bool]:
+    """What roles call for before and after nouns, and whether more must be looked at."""
+    scope = next((handler for role, handler in _SCOPE_CUES.items() if role in roles), None)
+    other = next((handler for role, handler in _OTHER_CUES.items() if role in roles), None)
+    return scope, other or Grammar._other, bool(roles & {"change", "none"})

@@ -169,6 +169,7 @@ class Reader:
         sign = _sign(assertions, grammar.flags)
         settled = understood and "prior" not in roles
         # "has increased" and "has decreased" do not say the same of a finding.
+        hidden = lexicon.out_of_view
         changes = sign == "abnormal" and "prior" in roles
         return Reading(
             text=normalized,
@@ -179,7 +180,7 @@ class Reader:
             depends_on_context=grammar.flags.labelled
             or bool(roles & {"leaning", "exception", "asked", "exclusion", "disbelief"}),
             identifying=_is_identifying(tags, grammar.flags, lexicon),
-            out_of_view=any(said.concept in lexicon.out_of_view for said in assertions),
+            out_of_view=any(said.concept in hidden for said in assertions),
             hedges=any(_is_hedged(said, lexicon) for said in assertions),
             sides=frozenset({"left", "right"} & roles),
             logic=reduce(or_, parts, Logic()),
@@ -187,13 +188,12 @@ class Reader:
             left_open=_left_open(assertions, tags, lexicon, settled=settled),
             lost=_is_lost(assertions, grammar.flags),
             content=None if changes or not understood else _content(assertions, lexicon),
-            words=sum(part.isalpha() for tag in tags for part in tag.phrase),
+            words=sum([part.isalpha() for tag in tags for part in tag.phrase]),
             unknown=tuple(grammar.flags.unknown),
             superseded="superseded" in roles,
             heading=_heading(assertions, tags),
             names_elsewhere=any(
-                lexicon.out_of_view.intersection((*tag.structures, *tag.adjective_of))
-                for tag in tags
+                name in hidden for tag in tags for name in (*tag.structures, *tag.adjective_of)
             ),
             names_other_study="other_study" in roles,
         )

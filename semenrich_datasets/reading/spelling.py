@@ -64,7 +64,7 @@ def _allowed(word: str, known: str) -> int:
 def _deletions(word: str) -> set[str]:
     """Returns the word with none, one, and from eight letters on two letters deleted."""
     once = {word[:i] + word[i + 1 :] for i in range(len(word))}
-    if len(word) < _LONG - 1:
+    if len(word) < _LONG:
         return once | {word}
     return once | {word} | {form[:i] + form[i + 1 :] for form in once for i in range(len(form))}
 
