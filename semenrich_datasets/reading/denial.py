@@ -42,11 +42,11 @@ class Denials(Scope):
 
     def _negation(self, tag: Meaning) -> None:
         clause = self.clause
+        if self._doubles():  # "not without effusion", "effusion is not absent"
+            clause.polarity, clause.denial_is_empty = "affirmed", False
+            return
         if self._said() and (self._is_answer(self.position) or self._is_before_closing()):
             self._deny_said()  # "effusion: none", "effusion was not seen"
-            return
-        if self._doubles():
-            clause.polarity, clause.denial_is_empty = "affirmed", False  # "not without effusion"
             return
         self.resolve_open()
         self._note_blank_subject()
@@ -239,7 +239,7 @@ class Denials(Scope):
         if tag.phrase == (",",) and self._is_list():
             return False
         placed = any(self.lexicon.narrowings[name].place for one in item for name in one.narrows)
-        told = {"article", "prior", "change", "quantity", *DEGREES} | _SIDES
+        told = {"article", "prior", "change", "quantity", "abnormal", *DEGREES} | _SIDES
         eased = any(one.rules_out and not one.narrows for one in item)
         return bool(own & told) or placed or eased or self._is_seen(item)
 
