@@ -7,11 +7,14 @@ try:
     from semenrich_datasets import FindingsIndex as FindingsIndex
     from semenrich_datasets import Reader as Reader
     from semenrich_datasets.reading import Assertion, Reading
+    from semenrich_datasets.reading.assertions import Side
     from semenrich_datasets.reading.entailment import entailed_denials, logic_of
     from semenrich_datasets.reading.lexicon_entries import ANYTHING
     from semenrich_datasets.sentences import split_sentences
 except ImportError as error:
     raise ImportError('finding_f1 reads reports with: pip install "semenrich[metrics]"') from error
+
+SIDES: tuple[Side, ...] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,25 @@ def _known_assertions(reading: Reading, reader: Reader) -> Iterator[Assertion]:
         if assertion.concept not in reader.lexicon.numbers:
             continue
         if assertion.is_abnormal:
-            yield Assertion(assertion.concept, "present", assertion.side)
+            for side in _sides(assertion, reading, reader) or (assertion.side,):
+                yield Assertion(assertion.concept, "present", side)
         else:
             yield assertion
+
+
+def _sides(finding: Assertion, reading: Reading, reader: Reader) -> list[Side]:
+    """Where it names no side itself, those that the sentence names and that no other finding has.
+
+    "Left and right effusions" are two. "Opacity in the left lung": what is wrong with a structure
+    is where the finding is.
+    """
+    if finding.side is not None:
+        return [finding.side]
+    structures = reader.lexicon.structures
+    others = [one for one in reading.assertions if one.concept not in structures]
+    placed = finding.concept in structures and all(one.side for one in others)
+    taken = set() if placed else {one.side for one in others}
+    return [side for side in SIDES if side in reading.sides - taken]
 
 
 def _claim(assertion: Assertion, reader: Reader) -> Claim:

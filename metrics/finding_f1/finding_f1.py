@@ -13,8 +13,12 @@ from .finding_counts import Tally, averages, bootstrap_intervals, report_values,
 Read = Callable[[list[str]], list[Content]]
 Pairs = list[tuple[Content, Content]]
 
-# The signs that are averaged over, by how the figures' names end: what is neutral never counts.
-GROUPS = {"": ("normal", "abnormal"), "_normal": ("normal",), "_abnormal": ("abnormal",)}
+# The signs that are averaged over, by how the figures' names end. Assertions are never neutral.
+GROUPS = {
+    "": ("normal", "abnormal", "neutral"),
+    "_normal": ("normal",),
+    "_abnormal": ("abnormal",),
+}
 
 _CITATION = """\
 @article{gulluk2026semenrich,
