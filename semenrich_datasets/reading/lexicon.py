@@ -191,11 +191,16 @@ class Lexicon:
     @cached_property
     def both_words(self) -> frozenset[str]:
         """Words that say that something is on both sides."""
-        return frozenset(
-            phrase[0]
-            for phrase, meaning in self.meanings.items()
-            if len(phrase) == 1 and "both" in meaning.roles
-        )
+        return self._words("both")
+
+    @cached_property
+    def change_words(self) -> frozenset[str]:
+        """Words of change over time."""
+        return self._words("change")
+
+    def _words(self, role: str) -> frozenset[str]:
+        meanings = self.meanings.items()
+        return frozenset(p[0] for p, said in meanings if len(p) == 1 and role in said.roles)
 
     @cached_property
     def region(self) -> frozenset[str]:

@@ -1,14 +1,11 @@
-"""What a report states: the abnormal assertions of its sentences, gathered into findings.
-
-One thing on the image is often named more than once: "opacity at the left base, which may be
-pneumonia or atelectasis", and again in the impression. It counts once.
-"""
+"""What a report states: the abnormal assertions of its sentences, gathered into findings."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
 
 from semenrich_datasets.reading.assertions import DEGREES, Assertion, Side
 from semenrich_datasets.reading.lexicon import Lexicon
@@ -22,20 +19,20 @@ _MEASURE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(?:x|by|×|-|to)\s*[\d.]+\s*)*([cm]
 
 @dataclass(frozen=True)
 class StatedFinding:
-    """One finding of a report, by all the names that the report has for it.
+    """One finding of a report.
 
     Args:
-        names (`frozenset[str]`): concepts that name it: what it is, and what it may be.
-        certain (`bool`): whether one of them is stated without doubt.
+        concept (`str`): what it is.
+        certain (`bool`): whether it is stated without doubt.
         sides (`frozenset[str]`): of "left" and "right"; empty where none is said.
         levels (`frozenset[str]`): of "upper", "middle" and "lower"; empty where none is said.
         degree (`int`, *optional*): its place in `DEGREES`.
         size (`float`, *optional*): in mm.
     """
 
-    names: frozenset[str]
-    certain: bool
-    sides: frozenset[str] = frozenset()
+    concept: str
+    certain: bool = True
+    sides: frozenset[Side] = frozenset()
     levels: frozenset[str] = frozenset()
     degree: int | None = None
     size: float | None = None
@@ -45,7 +42,7 @@ class StatedFinding:
         degrees = [one for one in (self.degree, other.degree) if one is not None]
         sizes = [one for one in (self.size, other.size) if one is not None]
         return StatedFinding(
-            self.names | other.names,
+            self.concept,
             self.certain or other.certain,
             self.sides | other.sides,
             self.levels | other.levels,
@@ -55,18 +52,19 @@ class StatedFinding:
 
     def __str__(self) -> str:
         """Writes it for a reader: "slight left pleural_effusion (lower, 20 mm)"."""
-        both = ["bilateral"] if len(self.sides) > 1 else sorted(self.sides)
+        doubt = [] if self.certain else ["uncertain"]
         degree = [] if self.degree is None else [DEGREES[self.degree]]
+        sides = ["bilateral"] if len(self.sides) > 1 else sorted(self.sides)
         notes = sorted(self.levels) + ([] if self.size is None else [f"{self.size:g} mm"])
-        words = [*([] if self.certain else ["uncertain"]), *degree, *both, "/".join(self._sorted())]
-        return " ".join(words) + (f" ({', '.join(notes)})" if notes else "")
-
-    def _sorted(self) -> list[str]:
-        return sorted(self.names)
+        text = " ".join([*doubt, *degree, *sides, self.concept])
+        return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def stated_findings(readings: Iterable[Reading], lexicon: Lexicon) -> list[StatedFinding]:
     """Gathers what sentences state; their order and repetition do not count.
+
+    Findings of one name are one where side and level allow it: "Effusion." and "Small left
+    effusion." are one finding, a left and a right one are two.
 
     Args:
         readings (`Iterable[Reading]`): The sentences of a report.
@@ -75,20 +73,17 @@ def stated_findings(readings: Iterable[Reading], lexicon: Lexicon) -> list[State
     Returns:
         `list[StatedFinding]`: In a fixed order.
     """
-    distinct = {reading.text: reading for reading in readings}
-    found = {one for reading in distinct.values() for one in _of_sentence(reading, lexicon)}
+    found = {one for reading in readings for one in _of_sentence(reading, lexicon)}
     # What is said most exactly comes first; what is said loosely joins it.
-    waiting = sorted(found, key=lambda one: (not one.sides, not one.levels, str(one)))
+    order = sorted(found, key=lambda one: (not one.sides, not one.levels, str(one)))
     gathered: list[StatedFinding] = []
-    while waiting:
-        one = waiting.pop(0)
-        joined = next((row for row in gathered if _are_one(row, one, lexicon)), None)
-        if joined is None:
+    for one in order:
+        row = next((row for row, other in enumerate(gathered) if _are_one(one, other)), None)
+        if row is None:
             gathered.append(one)
         else:
-            gathered.remove(joined)
-            waiting.insert(0, joined | one)
-    return sorted(gathered, key=str)
+            gathered[row] |= one
+    return gathered
 
 
 def sides_of(finding: Assertion, reading: Reading, lexicon: Lexicon) -> list[Side]:
@@ -123,7 +118,7 @@ def measured(text: str) -> float | None:
         ```
     """
     sizes = [float(number) * (10 if unit == "cm" else 1) for number, unit in _MEASURE.findall(text)]
-    return max(sizes, default=None) or None
+    return max(sizes, default=0.0) or None
 
 
 def kinship(one: str, other: str, lexicon: Lexicon) -> int | None:
@@ -142,71 +137,75 @@ def kinship(one: str, other: str, lexicon: Lexicon) -> int | None:
         return 0
     if other in lexicon.below[one] or one in lexicon.below[other]:
         return 1
-    if lexicon.families[one] & lexicon.families[other]:
-        return 2
-    near = (lexicon.findings[name].suggests for name in (one, other) if name in lexicon.findings)
-    return 2 if {one, other} & {name for names in near for name in names} else None
+    findings = lexicon.findings
+    suggested = any(
+        b in findings[a].suggests for a, b in ((one, other), (other, one)) if a in findings
+    )
+    return 2 if suggested or lexicon.families[one] & lexicon.families[other] else None
 
 
 def _of_sentence(reading: Reading, lexicon: Lexicon) -> list[StatedFinding]:
     """The findings that one sentence states.
 
-    A structure stands for a finding where nothing else is named. What may be there, beside what
-    is there and akin to it, is another name for that.
+    A structure stands for a finding where it is certain and nothing else is named: doubt about a
+    structure places a finding, or says that it could not be seen.
     """
     said = [one for one in reading.assertions if one.is_abnormal and one.concept in lexicon.numbers]
     named = [one for one in said if one.concept in lexicon.findings]
-    named = named or [one for one in said if one.concept != ANYTHING]
-    found: list[StatedFinding] = []
-    for assertion in named:
-        one = _stated(assertion, reading, lexicon)
-        row = _explained(one, found, lexicon)
-        if row is None:
-            found.append(one)
-        else:
-            found[row] = replace(found[row], names=found[row].names | one.names)
-    if len(found) == 1:
-        found = [replace(found[0], size=measured(reading.text))]
-    return found
+    named = named or [one for one in said if one.status == "present" and one.concept != ANYTHING]
+    if not named:
+        return []
+    words = tokenize(reading.text)
+    if not lexicon.change_words.isdisjoint(words) and _denies_growth(reading, lexicon):
+        return []
+    bilateral = not lexicon.both_words.isdisjoint(words)
+    size = measured(reading.text) if len(named) == 1 else None
+    return [
+        StatedFinding(
+            concept=one.concept,
+            certain=one.status == "present",
+            sides=_sides(one, reading, lexicon, bilateral=bilateral),
+            levels=frozenset(
+                lexicon.place_levels[word] for word in one.places if word in lexicon.place_levels
+            ),
+            degree=None if one.degree is None else DEGREES.index(one.degree),
+            size=size,
+        )
+        for one in named
+    ]
 
 
-def _explained(one: StatedFinding, found: Sequence[StatedFinding], lexicon: Lexicon) -> int | None:
-    """The finding of the same sentence that an uncertain one may be an explanation of."""
-    if one.certain:
-        return None
-    for row, other in enumerate(found):
-        akin = any(kinship(a, b, lexicon) is not None for a in one.names for b in other.names)
-        if akin and _may_meet(one.sides, other.sides):
-            return row
-    return None
+def _sides(
+    one: Assertion, reading: Reading, lexicon: Lexicon, *, bilateral: bool
+) -> frozenset[Side]:
+    finding = lexicon.findings.get(one.concept)
+    if one.side is not None or (finding is not None and finding.device):
+        return frozenset(cast(list[Side], [one.side] if one.side else []))
+    return frozenset(SIDES if bilateral else sides_of(one, reading, lexicon))
 
 
-def _stated(assertion: Assertion, reading: Reading, lexicon: Lexicon) -> StatedFinding:
-    sides = frozenset(sides_of(assertion, reading, lexicon))
-    if not sides and not lexicon.both_words.isdisjoint(tokenize(reading.text)):
-        sides = frozenset(SIDES)
-    levels = lexicon.place_levels
-    return StatedFinding(
-        names=frozenset({assertion.concept}),
-        certain=assertion.status == "present",
-        sides=sides,
-        levels=frozenset(levels[word] for word in assertion.places if word in levels),
-        degree=None if assertion.degree is None else DEGREES.index(assertion.degree),
-    )
+def _denies_growth(reading: Reading, lexicon: Lexicon) -> bool:
+    """Whether it says no more than "no enlarging effusion": there may be one, or not."""
+    state = ""
+    denies = False
+    for tag in lexicon.tag(reading.text):
+        if "negation" in tag.roles:
+            state = "denied"
+        elif state == "denied" and "change" in tag.roles:
+            state = "grown"
+        elif state == "grown" and tag.findings:
+            denies = True
+        elif tag.roles & {"turn", "preposition"}:
+            if denies and "turn" in tag.roles:
+                return False
+            state = ""
+    return denies
 
 
-def _are_one(one: StatedFinding, other: StatedFinding, lexicon: Lexicon) -> bool:
-    """Whether two statements of a report speak of one thing.
-
-    The same on both sides is one bilateral finding, if no degree or size sets them apart. A
-    more general name is another name of the same, if it can be in the same place.
-    """
-    if one.names & other.names:
-        alike = (one.degree, one.size) == (other.degree, other.size)
-        return alike or _may_meet(one.sides, other.sides)
-    general = any(kinship(a, b, lexicon) == 1 for a in one.names for b in other.names)
-    same_place = _may_meet(one.sides, other.sides) and _may_meet(one.levels, other.levels)
-    return general and same_place
+def _are_one(one: StatedFinding, other: StatedFinding) -> bool:
+    """Whether two statements of a report speak of one thing."""
+    meet = _may_meet(one.sides, other.sides) and _may_meet(one.levels, other.levels)
+    return one.concept == other.concept and meet
 
 
 def _may_meet(one: frozenset[str], other: frozenset[str]) -> bool:
