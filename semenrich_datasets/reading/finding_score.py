@@ -48,6 +48,9 @@ class Costs:
 
 DEFAULT_COSTS = Costs()
 
+# By kinship: the same, a kind of it, another diagnosis of what may be the same shadow.
+_KIND_STEPS = (0, 1, 4)
+
 
 @dataclass(frozen=True)
 class FindingScore:
@@ -55,7 +58,7 @@ class FindingScore:
 
     Args:
         score (`float`): 0 to 1, see [`finding_score`].
-        shared (`float`): weight of the findings that both have.
+        shared (`float`): weight of the findings that both have, less `inexact`.
         wrong (`float`): cost of the findings that the reference does not have.
         missed (`float`): cost of the reference's findings that are not there.
         inexact (`float`): cost of side, place, degree, size, certainty and kind of the others.
@@ -91,7 +94,7 @@ def finding_score(
     finding (2 urgent, 1, 0.5 minor; of a pair the greater),
 
         score   = (1 + 0.25 shared) / (1 + 0.25 shared + wrong + missed + inexact + unsaid)
-        shared  = sum of w over pairs
+        shared  = sum of w over pairs, less inexact
         wrong   = sum of w over the prediction's findings without a partner
         missed  = sum of w over the reference's findings without a partner
         inexact = sum over pairs of w * min(1, 0.25 * steps)
@@ -100,8 +103,8 @@ def finding_score(
     What is wrong or missed costs 1.5 times as much where the other report denies it. Steps of a
     pair: side wrong 4, one of two sides 2, said by one alone 1; degree 1 or 2 apart, said by one
     alone 0.5; size 1 for each doubling, 2 at most; certainty 0.5; upper, middle, lower: 1 if none
-    is shared; kind 1 ("opacity" for "consolidation"), near kin 2 ("atelectasis" for
-    "consolidation"); strangers are no pair. A finding without a partner that only says in part what
+    is shared; kind 1 ("opacity" for "consolidation"), near kin 4 ("atelectasis" for
+    "consolidation": one error, not two); strangers are no pair. A finding without a partner that only says in part what
     a pair says already (a left effusion beside a pair of bilateral ones, an opacity beside a pair
     of pneumonias) costs its steps instead.
 
@@ -123,8 +126,8 @@ def finding_score(
         ```python
         >>> reader = Reader()
         >>> said, wanted = map(reader.read, ("Effusion.", "Left effusion."))
-        >>> finding_score([said], [wanted], reader).score  # 1.25 / (1.25 + 0.25)
-        0.8333333333333334
+        >>> finding_score([said], [wanted], reader).inexact
+        0.25
         ```
     """
     said, wanted = _said(prediction, reader.lexicon), _said(reference, reader.lexicon)
@@ -164,8 +167,9 @@ class _Matching:
         alone = [self._alone(one, wanted) for one in ours]
         alone_there = [self._alone(one, said) for one in theirs]
         pairs = self._pairs(ours, theirs, alone, alone_there)
-        self.shared = sum(self._heavier(ours[row], theirs[column]) for row, column, _ in pairs)
+        weights = (self._heavier(ours[row], theirs[column]) for row, column, _ in pairs)
         self.inexact = sum(cost for _, _, cost in pairs)
+        self.shared = sum(weights) - self.inexact
         rows, columns = [row for row, _, _ in pairs], [column for _, column, _ in pairs]
         self.wrong = self._rest(ours, alone, rows, [theirs[column] for column in columns])
         self.missed = self._rest(theirs, alone_there, columns, [ours[row] for row in rows])
@@ -256,7 +260,7 @@ def _steps(one: StatedFinding, other: StatedFinding, lexicon: Lexicon) -> float 
     kind = kinship(one.concept, other.concept, lexicon)
     if kind is None:
         return None
-    steps = kind + _side_steps(one.sides, other.sides) + 0.5 * (one.certain != other.certain)
+    steps = _KIND_STEPS[kind] + _side_steps(one.sides, other.sides) + 0.5 * (one.certain != other.certain)
     if one.levels and other.levels and not one.levels & other.levels:
         steps += 1
     if one.degree is not None and other.degree is not None:
