@@ -104,9 +104,9 @@ def finding_score(
     pair: side wrong 4, one of two sides 2, said by one alone 1; degree 1 or 2 apart, said by one
     alone 0.5; size 1 for each doubling, 2 at most; certainty 0.5; upper, middle, lower: 1 if none
     is shared; kind 1 ("opacity" for "consolidation"), near kin 4 ("atelectasis" for
-    "consolidation": one error, not two); strangers are no pair. A finding without a partner that only says in part what
-    a pair says already (a left effusion beside a pair of bilateral ones, an opacity beside a pair
-    of pneumonias) costs its steps instead.
+    "consolidation": one error, not two); strangers are no pair. A finding without a partner that
+    only says in part what a pair says already (a left effusion beside a pair of bilateral ones, an
+    opacity beside a pair of pneumonias) costs its steps instead.
 
     Devices and surgery are minor findings, their side and measure are compared, which device it is
     is not. Sentences that assert nothing (technique, comparison, advice) do not count, nor do
@@ -260,7 +260,11 @@ def _steps(one: StatedFinding, other: StatedFinding, lexicon: Lexicon) -> float 
     kind = kinship(one.concept, other.concept, lexicon)
     if kind is None:
         return None
-    steps = _KIND_STEPS[kind] + _side_steps(one.sides, other.sides) + 0.5 * (one.certain != other.certain)
+    steps = (
+        _KIND_STEPS[kind]
+        + _side_steps(one.sides, other.sides)
+        + 0.5 * (one.certain != other.certain)
+    )
     if one.levels and other.levels and not one.levels & other.levels:
         steps += 1
     if one.degree is not None and other.degree is not None:
