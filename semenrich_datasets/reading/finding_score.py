@@ -168,7 +168,7 @@ class _Matching:
         alone_there = [self._alone(one, said) for one in theirs]
         pairs = self._pairs(ours, theirs, alone, alone_there)
         weights = (self._heavier(ours[row], theirs[column]) for row, column, _ in pairs)
-        self.inexact = sum(cost for _, _, cost in pairs)
+        self.inexact = sum((cost for _, _, cost in pairs), 0.0)
         self.shared = sum(weights) - self.inexact
         rows, columns = [row for row, _, _ in pairs], [column for _, column, _ in pairs]
         self.wrong = self._rest(ours, alone, rows, [theirs[column] for column in columns])

@@ -34,7 +34,7 @@ class FindingReward(SectionReward):
         ```python
         >>> reward = FindingReward(impression_column=None)
         >>> reward(["Effusion.", "No effusion."], findings=["Left effusion."] * 2)
-        [0.825..., 0.4]
+        [0.8260869565217391, 0.4]
         ```
     """
 

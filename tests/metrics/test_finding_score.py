@@ -213,7 +213,7 @@ OTHERS = st.lists(
     st.sampled_from(["Hiatal hernia.", "Scoliosis.", "Rib fracture.", "Trachea is midline."]),
     max_size=3,
 ).map(" ".join)
-FINDINGS = st.sampled_from(["pneumothorax", "pleural effusion", "lung nodule", "lung opacity"])
+FINDINGS = st.sampled_from(["pneumothorax", "pleural effusion", "lung nodule", "opacity"])
 SIDES = st.permutations(["left", "right"])
 
 

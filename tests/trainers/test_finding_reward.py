@@ -52,7 +52,7 @@ def test_what_is_worse_earns_less():
     scores = [score(text) for text in steps]
     assert scores == sorted(set(scores), reverse=True)
     assert (scores[0], scores[-1]) == (1, 0)
-    # Of one side: 1 step of 4, the weight of both findings credited but for it.
+    # A side that is not said: one step, 0.25; of the weight of both findings 1.75 are shared.
     unsided = REFERENCE.replace("left ", "")
     assert score(unsided) == pytest.approx((1 + 0.25 * 1.75) / (1 + 0.25 * 1.75 + 0.25))
 
