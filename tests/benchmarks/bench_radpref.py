@@ -45,6 +45,8 @@ def load_candidates(path):
                 {
                     "prediction": study[f"{name}_report"],
                     "reference": study["ground_truth_report"],
+                    "shared": len(study["ground_truth_findings"])
+                    - np.mean([len(one["missing_findings"]) for one in judged]),
                     "ratings": [one["rating"] for one in judged],
                     "actionable": [count_errors(one, ACTIONABLE) for one in judged],
                     "of any weight": [
@@ -112,6 +114,13 @@ def scores_of(rows):
     }
 
 
+def scores_by_readers(rows):
+    """The formula of finding_score, were reports read and errors called as the readers did."""
+    merits = [1 + Costs().credit * row["shared"] for row in rows]
+    errors = [np.mean(row["actionable"]) for row in rows]
+    return [merit / (merit + cost) for merit, cost in zip(merits, errors, strict=True)]
+
+
 def print_agreement_of_radiologists(rows):
     aims = targets(rows)
     print("The mean rating with the errors:")
@@ -161,7 +170,8 @@ def main():
     rows = load_candidates(options.path)
     header = [f"{name}, {how}" for name in targets(rows) for how in ("pooled", "within")]
     scores = scores_of(rows)
-    print_table(["score", *header], [[name, *taus(one, rows)] for name, one in scores.items()])
+    table = {**scores, "the formula on the readers' own marks": scores_by_readers(rows)}
+    print_table(["score", *header], [[name, *taus(one, rows)] for name, one in table.items()])
     print_agreement_of_radiologists(rows)
     if options.sensitivity:
         print_sensitivity(rows, Reader(), header)
