@@ -20,8 +20,9 @@ from semenrich_datasets.reading.stated import StatedFinding, kinship, stated_fin
 class Costs:
     """What errors cost; 1 is to miss, or to make up, a finding of ordinary urgency.
 
-    The numbers follow from what an error does to the patient. They were not fitted to ratings;
-    `tests/benchmarks/bench_radpref.py` shows what doubling and halving each does.
+    The numbers follow from what an error does to the patient. None was optimized on ratings, though
+    `normal` and `credit` were settled with RadPref's in view (see the README of `finding_f1`);
+    `tests/benchmarks/bench_radpref.py --sensitivity` shows what doubling and halving each does.
 
     Args:
         urgent (`float`): weight of a finding that is acted on at once, such as a pneumothorax: to
