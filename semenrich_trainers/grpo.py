@@ -37,8 +37,9 @@ class SemEnrichGRPOConfig(ReportConfig, GRPOConfig):
     Args:
         rewards (`list[str]`, *optional*, defaults to `["format", "cluster"]`):
             Rewards by name: `format`, `exact_answer`, `cluster`, `rarity_cluster`,
-            `abnormal_cluster`, `sentence`, `bleu`, `chamfer`, `matching`, `energy`. Their weights,
-            in this order and then those of `reward_funcs`, are TRL's `reward_weights`.
+            `abnormal_cluster`, `finding`, `sentence`, `bleu`, `chamfer`, `matching`, `energy`.
+            Their weights, in this order and then those of `reward_funcs`, are TRL's
+            `reward_weights`.
     """
 
     rewards: list[str] = field(

@@ -8,7 +8,9 @@ from zlib import crc32
 import numpy as np
 
 from semenrich_datasets import FindingsIndex
+from semenrich_datasets.enrich.report import Report
 from semenrich_datasets.index.clustering import DBSCAN
+from semenrich_datasets.sentences import split_sentences
 
 DIMENSIONS = 64
 _FILLERS = frozenset("the is are there a an of and in xxxx 2".split())
@@ -86,6 +88,12 @@ def build_index(reports=None, **settings):
         **settings,
     }
     return FindingsIndex.build(made_up_reports() if reports is None else reports, **settings)
+
+
+def report_of(text, *context, history=(), exam="", sentences=None, seed=0):
+    """A report as a selection is given it."""
+    cut = split_sentences(text) if sentences is None else sentences
+    return Report(text, tuple(cut), context, tuple(history), exam, random.Random(seed))
 
 
 def child_environment(hf_home):

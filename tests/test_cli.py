@@ -116,7 +116,9 @@ def test_audit_explains_what_enrich_did(folder, tmp_path, options, about, name):
     assert data["figures"]["reports considered again"] == 300
     assert data["figures"]["additions not explained by these settings"] == 0
     assert about.items() <= data["about"].items()
-    assert data["about"]["contextColumns"] == ["impression"]
+    assert data["about"]["columns"].startswith(
+        "Columns: findings = 'findings', impression = 'impression'"
+    )
     assert data["about"]["indexDigest"] == FindingsIndex.from_pretrained(index).digest
 
 
@@ -129,7 +131,7 @@ def test_the_index_is_kept_beside_the_output_and_moves_with_it(folder, tmp_path)
     assert names == ["out.index", "out.parquet", "out.semenrich.json"]
     settings = json.loads((target.parent / "out.semenrich.json").read_text())
     kept = FindingsIndex.from_pretrained(target.parent / "out.index")
-    assert (settings["preset"], settings["index"]) == ("paper", "out.index")
+    assert (settings["preset"], settings["index_folder"]) == ("paper", "out.index")
     assert settings["index_digest"] == kept.digest
     assert kept.config.preset == "paper"
     moved = target.parent.rename(tmp_path / "there")
@@ -147,7 +149,7 @@ def test_an_index_that_was_not_kept_must_be_named(folder, tmp_path):
     assert "the index was not kept" in output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.semenrich.json"]
     output = fail("audit", target, "-o", tmp_path / "audit.html")
-    assert "was not kept: name it with --index INDEX" in output
+    assert "is not where it was: name it with --index INDEX" in output
     index = folder / "again.index"
     run("build", folder / "reports.csv", "-o", index)
     run("audit", target, "-i", index, "-o", tmp_path / "audit.html")

@@ -217,7 +217,7 @@ print(json.dumps([*pages, settings, api.list_repo_files("me/enriched", repo_type
     assert second[0] == 2
     assert second[1] > first[1] > 30
     assert (first[2], second[2]) == (0, 0)
-    assert (settings["max_added"], settings["index"]) == (1, "me/x")
+    assert (settings["max_added"], settings["index_repo"]) == (1, "me/x")
     assert {"semenrich.json", "README.md"} <= set(files)
 
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from datasets import Dataset, DatasetDict, Features, Image, List, Value
@@ -125,3 +126,159 @@ def test_a_long_parquet_file_is_written_whole(tmp_path):
     assert load_reports(str(tmp_path / "out.parquet"))["findings"][:] == texts
     save_reports(long.select([]), str(tmp_path / "none.parquet"), SETTINGS)
     assert read_settings(str(tmp_path / "none.parquet")) == SETTINGS
+
+
+# Encodings and shapes of the files that datasets come in
+
+
+def _write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> str:
+    (folder / name).write_bytes(text.encode(encoding))
+    return str(folder / name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl"])
+def test_encodings(tmp_path, name, encoding):
+    text = 'findings\n"Réticulation – mild."\n'
+    if not name.endswith("csv"):
+        text = '{"findings": "Réticulation – mild."}\n'
+    loaded = load_reports(_write(tmp_path, name, text, encoding))
+    assert loaded.to_dict() == {"findings": ["Réticulation – mild."]}
+
+
+def test_byte_of_another_encoding_may_come_late(tmp_path):
+    text = "findings\n" + "Clear lungs.\n" * 200_000 + "Réticulation.\n"
+    assert (
+        load_reports(_write(tmp_path, "a.csv", text, "cp1252"))[-1]["findings"] == "Réticulation."
+    )
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_with_line_breaks_quotes_and_separators_in_its_texts(tmp_path, separator):
+    cell = f'Clear{separator} "normal"\nlungs.'
+    quoted = cell.replace('"', '""')
+    text = f'id{separator}findings\n1{separator}"{quoted}"\n'
+    loaded = load_reports(_write(tmp_path, "a.csv", text))
+    assert loaded.to_dict() == {"id": [1], "findings": [cell]}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("Clear, no effusion.,Normal.", "expected 2 cells as in the header, found 3"),
+        ("Clear.", "expected 2 cells as in the header, found 1"),
+        ('"Clear.,Normal.', "broken quotes"),
+        ('"Clear" lungs.",Normal.', "broken quotes"),
+    ],
+)
+def test_broken_row_of_a_csv_is_named_by_its_line(tmp_path, row, message):
+    text = f'findings,impression\n"Two\nlines.",Normal.\n{row}\n'
+    with pytest.raises(ValueError, match=rf"a\.csv, line 4: {message}"):
+        load_reports(_write(tmp_path, "a.csv", text))
+
+
+def test_csv_column_that_changes_its_kind_is_text(tmp_path):
+    rows = [f"{i},Clear." for i in range(10_001)] + ["A1,Clear."]
+    loaded = load_reports(_write(tmp_path, "a.csv", "\n".join(["id,findings", *rows])))
+    assert loaded[0] == {"id": "0", "findings": "Clear."}
+    assert loaded[-1]["id"] == "A1"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl", "A.CSV"])
+@pytest.mark.parametrize("text", ["", " \n\n", "\ufeff", "\ufeff \n"])
+def test_empty_file_is_said(tmp_path, name, text):
+    with pytest.raises(ValueError, match=f"{name} is empty: expected reports"):
+        load_reports(_write(tmp_path, name, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "findings,impression\n", "a header but no rows"),
+        ("a.json", "[]", "holds no reports"),
+        ("a.json", "{}", "holds no reports"),
+        ("a.json", "[1, 2]", "JSON of another shape"),
+        ("a.json", "3", "JSON of another shape"),
+        ("a.jsonl", "3", r"line 1: expected an object with columns, found '3'"),
+        ("a.json", '[\n{"a": 1},\n{"a": }]', "line 3: broken JSON"),
+        ("a.jsonl", '{"a": 1}\n\n{"a": ', "line 3: broken JSON"),
+        ("a.jsonl", '{"a": \n{"a": 1}', "line 1: broken JSON"),
+        ("a.json", '{"a": 1}\n{"a": \n{"a": 1}', "line 2: broken JSON"),
+        ("a.csv", "PK\0\0", "is not text"),
+        ("a.csv", "findings\n\x81", "neither UTF-8 nor UTF-16 nor cp1252"),
+    ],
+)
+def test_file_that_cannot_be_read_is_one_sentence(tmp_path, name, text, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        load_reports(_write(tmp_path, name, text, "latin-1"))
+    assert "\n" not in str(caught.value)
+
+
+def test_utf16_that_ends_midway(tmp_path):
+    (tmp_path / "a.csv").write_bytes("findings\nClear.".encode("utf-16")[:-1])
+    with pytest.raises(ValueError, match="neither UTF-8 nor UTF-16 nor cp1252"):
+        load_reports(str(tmp_path / "a.csv"))
+
+
+def test_broken_parquet_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.parquet is not a whole Parquet file"):
+        load_reports(_write(tmp_path, "a.parquet", "PAR1"))
+
+
+STUDY = {"findings": "Clear.", "image_path": ["a.png", "b.png"]}
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        [STUDY, STUDY],
+        {"train": [STUDY, STUDY]},
+        {"version": "1.0", "data": [STUDY, STUDY]},
+        {"reports": {"s1": STUDY, "s2": STUDY}},
+        {"s1": STUDY, "s2": STUDY},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_shapes(tmp_path, shape, indent):
+    loaded = load_reports(_write(tmp_path, "a.json", json.dumps(shape, indent=indent)))
+    assert loaded.select_columns(list(STUDY)).to_list() == [STUDY, STUDY]
+    if "s1" in shape or "reports" in shape:
+        assert loaded["study_id"][:] == ["s1", "s2"]
+
+
+@pytest.mark.parametrize("rows", [[STUDY], {"s1": STUDY}])
+def test_json_splits_ask_for_a_name(tmp_path, rows):
+    path = _write(tmp_path, "a.json", json.dumps({"train": rows, "test": rows}))
+    assert load_reports(path, "test")["findings"][:] == ["Clear."]
+    with pytest.raises(ValueError, match=r"splits train, test; name one of them with --split"):
+        load_reports(path)
+
+
+def test_key_of_a_study_does_not_replace_its_own_id(tmp_path):
+    path = _write(tmp_path, "a.json", json.dumps({"k": {"study_id": "s1", "findings": "Clear."}}))
+    assert load_reports(path)["study_id"][:] == ["s1"]
+
+
+def test_json_array_may_be_called_jsonl(tmp_path):
+    assert len(load_reports(_write(tmp_path, "a.jsonl", json.dumps([STUDY, STUDY])))) == 2
+
+
+def test_rows_of_json_need_not_have_the_same_columns(tmp_path):
+    text = '{"findings": "A."}\n{"impression": "B.", "id": 1}\n{"id": "x"}\n'
+    assert load_reports(_write(tmp_path, "a.jsonl", text)).to_dict() == {
+        "findings": ["A.", None, None],
+        "impression": [None, "B.", None],
+        "id": [None, "1", "x"],
+    }
+
+
+def test_texts_and_lists_of_sentences_in_one_column(tmp_path):
+    text = '{"findings": "A."}\n{"findings": ["B.", "C."]}\n{"findings": null}\n'
+    loaded = load_reports(_write(tmp_path, "a.jsonl", text))
+    assert loaded["findings"][:] == [["A."], ["B.", "C."], None]
+
+
+def test_line_separators_inside_json_texts(tmp_path):
+    text = json.dumps({"findings": "A.\u2028B."}, ensure_ascii=False)
+    loaded = load_reports(_write(tmp_path, "a.jsonl", f"{text}\r\n{text}\r\n"))
+    assert loaded["findings"][:] == ["A.\u2028B."] * 2

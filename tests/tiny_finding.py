@@ -13,6 +13,6 @@ SENTENCES = (
 
 def write_tiny(folder: Path) -> dict[str, str]:
     """The index under `folder`, as the option that makes finding_f1 use it."""
-    index = build_index([*made_up_reports(), {"findings": SENTENCES}])
+    index = build_index([*(row["findings"] for row in made_up_reports()), SENTENCES])
     index.save_pretrained(folder / "index")
     return {"index": str(folder / "index")}

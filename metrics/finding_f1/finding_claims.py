@@ -7,14 +7,13 @@ try:
     from semenrich_datasets import FindingsIndex as FindingsIndex
     from semenrich_datasets import Reader as Reader
     from semenrich_datasets.reading import Assertion, Reading
-    from semenrich_datasets.reading.assertions import Side
     from semenrich_datasets.reading.entailment import entailed_denials, logic_of
+    from semenrich_datasets.reading.finding_score import FindingScore, finding_score
     from semenrich_datasets.reading.lexicon_entries import ANYTHING
+    from semenrich_datasets.reading.stated import sides_of
     from semenrich_datasets.sentences import split_sentences
 except ImportError as error:
     raise ImportError('finding_f1 reads reports with: pip install "semenrich[metrics]"') from error
-
-SIDES: tuple[Side, ...] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -105,6 +104,25 @@ def read_units(reports: Sequence[str], index: FindingsIndex) -> list[Content]:
     return [_join(contents[sentence] for sentence in sentences) for sentences in split]
 
 
+def score_findings(
+    predictions: Sequence[str], references: Sequence[str], reader: Reader
+) -> list[FindingScore]:
+    """Scores each report's findings against its reference's, see `finding_score`.
+
+    Args:
+        predictions (`Sequence[str]`): Texts.
+        references (`Sequence[str]`): Texts, in the same order.
+        reader (`Reader`): What reads their sentences; it remembers what it has read.
+
+    Returns:
+        `list[FindingScore]`, one of each pair.
+    """
+    texts = dict.fromkeys([*predictions, *references])
+    read = {text: [reader.read(sentence) for sentence in split_sentences(text)] for text in texts}
+    pairs = zip(predictions, references, strict=True)
+    return [finding_score(read[said], read[wanted], reader) for said, wanted in pairs]
+
+
 def _join(contents: Iterable[Content]) -> Content:
     joined = Content(frozenset(), frozenset(), sentences=0)
     for content in contents:
@@ -142,25 +160,10 @@ def _known_assertions(reading: Reading, reader: Reader) -> Iterator[Assertion]:
         if assertion.concept not in reader.lexicon.numbers:
             continue
         if assertion.is_abnormal:
-            for side in _sides(assertion, reading, reader) or (assertion.side,):
+            for side in sides_of(assertion, reading, reader.lexicon) or (assertion.side,):
                 yield Assertion(assertion.concept, "present", side)
         else:
             yield assertion
-
-
-def _sides(finding: Assertion, reading: Reading, reader: Reader) -> list[Side]:
-    """Where it names no side itself, those that the sentence names and that no other finding has.
-
-    "Left and right effusions" are two. "Opacity in the left lung": what is wrong with a structure
-    is where the finding is.
-    """
-    if finding.side is not None:
-        return [finding.side]
-    structures = reader.lexicon.structures
-    others = [one for one in reading.assertions if one.concept not in structures]
-    placed = finding.concept in structures and all(one.side for one in others)
-    taken = set() if placed else {one.side for one in others}
-    return [side for side in SIDES if side in reading.sides - taken]
 
 
 def _claim(assertion: Assertion, reader: Reader) -> Claim:

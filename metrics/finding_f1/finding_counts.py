@@ -3,7 +3,7 @@
 Where neither side claims anything, precision, recall and F1 are 1; where only one does, 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,15 +86,27 @@ def bootstrap_intervals(
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
     """
-    generator = np.random.default_rng(seed)
     reports = predicted.claimed.shape[0]
-    blocks = []
+    blocks = [averages(predicted, actual, draws) for draws in _draws(reports, resamples, seed)]
+    drawn = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return {name: np.quantile(values, [0.025, 0.975]).tolist() for name, values in drawn.items()}
+
+
+def mean_interval(values: Sequence[float], resamples: int, seed: int) -> list[float]:
+    """The same of the mean of one value per report, by the same draws."""
+    reports = len(values)
+    means = [draws @ np.array(values) / reports for draws in _draws(reports, resamples, seed)]
+    bounds: list[float] = np.quantile(np.concatenate(means), [0.025, 0.975]).tolist()
+    return bounds
+
+
+def _draws(reports: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each report is drawn, by blocks of resamples."""
+    generator = np.random.default_rng(seed)
     for start in range(0, resamples, _BLOCK):
         size = min(_BLOCK, resamples - start)
         draws = generator.multinomial(reports, np.full(reports, 1 / reports), size=size)
-        blocks.append(averages(predicted, actual, draws.astype(float)))
-    drawn = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    return {name: np.quantile(values, [0.025, 0.975]).tolist() for name, values in drawn.items()}
+        yield draws.astype(float)
 
 
 def harmonic_mean(precision: Floats, recall: Floats) -> Floats:

@@ -7,8 +7,22 @@ from typing import Any
 import datasets
 import evaluate
 
-from .finding_claims import Content, FindingsIndex, Reader, read_assertions, read_units
-from .finding_counts import Tally, averages, bootstrap_intervals, report_values, tally
+from .finding_claims import (
+    Content,
+    FindingsIndex,
+    Reader,
+    read_assertions,
+    read_units,
+    score_findings,
+)
+from .finding_counts import (
+    Tally,
+    averages,
+    bootstrap_intervals,
+    mean_interval,
+    report_values,
+    tally,
+)
 
 Read = Callable[[list[str]], list[Content]]
 Pairs = list[tuple[Content, Content]]
@@ -33,7 +47,8 @@ _DESCRIPTION = """\
 Finding F1 reads what a radiology report asserts (findings that are there, may be there or are not
 there, structures that are normal) and compares the generated report with the reference: precision,
 recall and F1, of normal and abnormal statements apart. Nothing is downloaded, and negation counts.
-With a FindingsIndex it also compares the units of the reports' sentences.
+A single score for ranking grades side, place, degree and size, and weighs findings by urgency. With
+a FindingsIndex it also compares the units of the reports' sentences.
 """
 
 _KWARGS_DESCRIPTION = """
@@ -61,9 +76,12 @@ Returns:
     - `finding_{precision,recall,f1}` (`float`): the share of the predictions' assertions that
       follow from their references, the share of the references' assertions that follow from their
       predictions, and the harmonic mean of the two.
+    - `finding_score` (`float`): mean over the reports of the score for ranking, by what is wrong,
+      missed and inexact, weighed by the urgency of the finding.
     - `finding_macro_f1` (`float`): of the mean precision and the mean recall of the concepts.
     - `finding_example_f1` (`float`): mean F1 of the reports.
-    - each again with `_normal` and with `_abnormal` at the end, over the assertions of that sign.
+    - each but the score again with `_normal` and with `_abnormal` at the end, over the assertions
+      of that sign.
     - `finding_cluster_f1` and so on (with `index`): all of the above over units: what sentences
       say, whatever their words.
     - `finding_unread` (`dict`): of `predictions` and of `references`, the share of sentences
@@ -72,7 +90,7 @@ Returns:
     - `finding_intervals` (`dict`, with `bootstrap`): 95 % interval of each figure.
     - `finding_per_report` (`list[dict]`, with `per_report`): `predicted`, `correct`, `actual` and
       `recalled` (counts) and `example_f1`, with the same beginnings and ends; `wrong` and `missed`:
-      the assertions that do not follow from the other side.
+      the assertions that do not follow from the other side; `score`, and `costs`: what it is of.
 
 Examples:
     >>> import evaluate
@@ -132,13 +150,13 @@ class FindingF1(evaluate.Metric):
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
         _check_reports(predictions=predictions, references=references)
         pairs = _read_pairs(partial(read_assertions, reader=self._reader), predictions, references)
-        parts = self._score("", pairs)
+        parts = _joined(self._score("", pairs), self._rank(predictions, references))
         results: dict[str, Any] = {"finding_unread": _unread(pairs)}
         index = self._opened
         if index is not None:
             results["finding_index"] = index.digest
             pairs = _read_pairs(partial(read_units, index=index), predictions, references)
-            parts = [a | b for a, b in zip(parts, self._score("cluster_", pairs), strict=True)]
+            parts = _joined(parts, self._score("cluster_", pairs))
         figures, intervals, columns = parts
         results |= {f"finding_{name}": value for name, value in figures.items()}
         if self.bootstrap:
@@ -148,6 +166,20 @@ class FindingF1(evaluate.Metric):
                 dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
             ]
         return results
+
+    def _rank(self, predictions: list[str], references: list[str]) -> list[dict[str, Any]]:
+        """The score for ranking: figure, interval and values per report."""
+        found = score_findings(predictions, references, self._reader)
+        scores = [one.score for one in found]
+        costs = [
+            {name: getattr(one, name) for name in ("wrong", "missed", "inexact", "unsaid")}
+            for one in found
+        ]
+        mean = sum(scores) / len(scores)
+        intervals = {}
+        if self.bootstrap:
+            intervals["score"] = mean_interval(scores, self.bootstrap, self.seed)
+        return [{"score": mean}, intervals, {"score": scores, "costs": costs}]
 
     def _score(self, unit: str, pairs: Pairs) -> list[dict[str, Any]]:
         """Figures, intervals and values per report, by names that begin with `unit`."""
@@ -166,6 +198,10 @@ class FindingF1(evaluate.Metric):
         columns[f"{unit}wrong"] = [_not_entailed(*pair) for pair in pairs]
         columns[f"{unit}missed"] = [_not_entailed(*pair[::-1]) for pair in pairs]
         return [figures, intervals, columns]
+
+
+def _joined(parts: list[dict[str, Any]], more: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one | other for one, other in zip(parts, more, strict=True)]
 
 
 def _check_reports(**columns: list[str]) -> None:

@@ -174,6 +174,38 @@ class Lexicon:
         return _closure(self.concepts, _inverse(self._parents()))
 
     @cached_property
+    def families(self) -> Mapping[str, frozenset[str]]:
+        """The findings that each concept is a kind of, itself included."""
+        return {
+            name: frozenset(other for other in self.findings if name in self.below[other])
+            for name in self.concepts
+        }
+
+    @cached_property
+    def place_levels(self) -> Mapping[str, str]:
+        """The level of each place word that has one: "upper", "middle" or "lower"."""
+        return {
+            " ".join(tokenize(word)): level
+            for entry in self.narrowings.values()
+            for level in ("upper", "middle", "lower")
+            for word in getattr(entry, level)
+        }
+
+    @cached_property
+    def both_words(self) -> frozenset[str]:
+        """Words that say that something is on both sides."""
+        return self._words("both")
+
+    @cached_property
+    def change_words(self) -> frozenset[str]:
+        """Words of change over time."""
+        return self._words("change")
+
+    def _words(self, role: str) -> frozenset[str]:
+        meanings = self.meanings.items()
+        return frozenset(p[0] for p, said in meanings if len(p) == 1 and role in said.roles)
+
+    @cached_property
     def region(self) -> frozenset[str]:
         """What is in the structures that a summary of the whole study speaks of.
 

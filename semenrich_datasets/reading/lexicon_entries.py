@@ -14,6 +14,9 @@ ANYTHING = "anything"
 MISSPELT = "misspelt"
 """The role of a word that was read as another one, which it may be a misspelling of."""
 
+URGENCIES = ("", "high", "low")
+"""What a reader does about a finding: something at once, nothing today; by default in between."""
+
 WORD_ROLES = (
     "negation negation_after uncertain doubt asked turn exception join alternative article link "
     "closing normal abnormal abnormality aspect prior unchanged leaning identifying left right "
@@ -98,6 +101,7 @@ class Finding:
     denied_is_normal: bool = False
     device: bool = False
     one_thing: bool = False
+    urgency: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,9 @@ class Narrowing:
     opposites: tuple[str, ...] = ()
     graded: bool = False
     place: bool = False
+    upper: tuple[str, ...] = ()
+    middle: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
 
 
 def read_entry(kind: type[Any], name: str, table: Any) -> Any:
@@ -186,6 +193,12 @@ def check_references(
             (name, (*finding.suggests, *finding.obscures, *finding.denied_covers), concepts)
         )
         uses.append((name, finding.rules_out, narrowings))
+    for name, finding in findings.items():
+        if finding.urgency not in URGENCIES:
+            raise ValueError(
+                f"Lexicon: expected high, low or nothing for '{name}.urgency', found "
+                f"{finding.urgency!r}."
+            )
     for name, used, defined in uses:
         unknown = sorted(set(used) - set(defined))
         if unknown:

@@ -1,6 +1,7 @@
 """Reward functions for TRL's GRPO: `completions, **columns -> list[float | None]`."""
 
 from semenrich_trainers.rewards.cluster import ClusterReward
+from semenrich_trainers.rewards.finding import FindingReward
 from semenrich_trainers.rewards.metric import CheXbertReward, MetricReward, RadGraphReward
 from semenrich_trainers.rewards.set_distance import SetDistanceReward
 from semenrich_trainers.rewards.text import (
@@ -15,6 +16,7 @@ __all__ = [
     "CheXbertReward",
     "ClusterReward",
     "ExactAnswerReward",
+    "FindingReward",
     "MetricReward",
     "RadGraphReward",
     "SentenceReward",

@@ -12,6 +12,7 @@ from semenrich_datasets import SemEnricher
 from semenrich_datasets.audit import audit_tables, dataset_card, summarize
 from semenrich_datasets.audit.card import shown_texts
 from semenrich_datasets.audit.tables import unit_sizes
+from semenrich_datasets.columns import StudyTexts
 from semenrich_datasets.enrich.reasons import Reason
 
 ODD_ROWS = [
@@ -126,7 +127,8 @@ def test_each_statement_is_added_or_refused_in_each_report(tables, enricher):
 
 def test_refusals_are_those_that_the_selection_gives(tables, enricher, reports):
     row = tables["reports"].to_pylist()[0]
-    report = enricher.read_report(row["text"], row["context"])
+    context = {item["name"]: item["text"] for item in row["context"]}
+    report = enricher.read_report(StudyTexts(row["text"], context))
     reasons = [decision.reason for decision in enricher.selection.consider(report)]
     assert [item["reason"] for item in row["refused"]] == [r for r in reasons if r is not None]
 
@@ -185,8 +187,13 @@ def test_reports_are_capped_by_a_seeded_draw(enriched, enricher):
 
 def test_reports_stand_as_they_were(tables, reports):
     rows = tables["reports"].to_pylist()
-    assert [row["text"] for row in rows] == reports["findings"]
-    assert [row["context"] for row in rows] == [[text] for text in reports["impression"]]
+    # A text of white space is none.
+    texts = [text if text and text.strip() else None for text in reports["findings"]]
+    assert [row["text"] for row in rows] == texts
+    assert None in texts
+    assert [row["context"] for row in rows] == [
+        [{"name": "impression", "text": text}] if text else [] for text in reports["impression"]
+    ]
     for row in rows:
         abnormal = ("effusion." in (row["text"] or "")) and "left pleural" in row["text"]
         assert not abnormal or row["report_sign"] == "abnormal"

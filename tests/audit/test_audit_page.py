@@ -35,7 +35,7 @@ CONTEXT = "<i>impression</i>"
 
 @pytest.fixture(scope="module")
 def index():
-    return build_index(made_up_reports() + [{"findings": text} for text in HOSTILE * 12])
+    return build_index([*(row["findings"] for row in made_up_reports()), *HOSTILE * 12])
 
 
 @pytest.fixture(scope="module")

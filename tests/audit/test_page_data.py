@@ -18,8 +18,8 @@ HOSTILE = "</script><script>hacked = 1</script> {{data}} <!-- &amp; Quite odd"
 
 @pytest.fixture(scope="module")
 def enricher():
-    rows = [*made_up_reports(), *({"findings": HOSTILE} for _ in range(5))]
-    return SemEnricher(build_index(rows), context_columns=["impression"])
+    texts = [*(row["findings"] for row in made_up_reports()), *[HOSTILE] * 5]
+    return SemEnricher(build_index(texts), context_columns=["impression"])
 
 
 @pytest.fixture(scope="module")

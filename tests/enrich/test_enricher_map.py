@@ -119,7 +119,7 @@ def test_features_are_fixed_when_nothing_is_added(index, way, texts):
     assert enriched.features["added_findings"] == ADDED_FEATURE
     assert enriched[:] == {
         "findings": texts,
-        "enriched_findings": texts,
+        "enriched_findings": [text or None for text in texts],
         "added_findings": [[], [], []],
     }
 

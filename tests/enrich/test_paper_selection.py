@@ -9,12 +9,11 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from fakes import build_index, made_up_reports
+from fakes import build_index, made_up_reports, report_of
 
 from semenrich_datasets import SemEnricher
 from semenrich_datasets.enrich.cliques import from_bits, to_bits
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
-from semenrich_datasets.enrich.report import Report
 from semenrich_datasets.index.clustering import KMeans
 
 IU_REPORTS = Path(__file__).parents[3] / "shared" / "iu_xray" / "reports.csv"
@@ -89,7 +88,7 @@ def compare(index, corpus, reports=None):
     known, sizes = {}, Counter()
     for text in reports or corpus:
         held = naive.clusters(text)
-        report = Report(text, tuple(index.split(text)), (), random.Random(0))
+        report = report_of(text, sentences=index.split(text))
         assert set(index.held_units(report.sentences)) == held
         candidates = naive.candidates(held)
         bits = selection.graph.candidates(to_bits(held))
@@ -193,7 +192,7 @@ def test_the_ablation_draws_clusters_of_every_sign():
     signs = index.unit_signs
     drawn = Counter()
     for row in made_up_reports():
-        report = Report(row["findings"], tuple(index.split(row["findings"])), (), random.Random(1))
+        report = report_of(row["findings"], sentences=index.split(row["findings"]), seed=1)
         drawn.update(signs[addition.cluster_id] for addition in ablation(report))
     assert drawn["abnormal"] > 30
     assert drawn["normal"] > 30

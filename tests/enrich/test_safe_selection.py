@@ -1,19 +1,16 @@
 """Why the safe choice leaves a statement out: each reason by itself, and what holds of all."""
 
-import random
 from itertools import combinations
 
 import pytest
-from fakes import build_index, made_up_reports
+from fakes import build_index, made_up_reports, report_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semenrich_datasets.enrich.candidates import list_candidates
 from semenrich_datasets.enrich.facts import ReportFacts, refusal
 from semenrich_datasets.enrich.reasons import Reason
-from semenrich_datasets.enrich.report import Report
 from semenrich_datasets.enrich.safe_selection import SafeSelection
-from semenrich_datasets.sentences import split_sentences
 
 BOTH = "No pleural effusion or pneumothorax."
 ALONE = ["The diaphragm is normal.", "The hila are normal."]
@@ -36,10 +33,6 @@ def index():
 
 def selection_of(index, strategy="heaviest", max_added=None, min_score=0.0):
     return SafeSelection(index, strategy, max_added, min_score)
-
-
-def report_of(text, *context):
-    return Report(text, tuple(split_sentences(text)), context, random.Random(text))
 
 
 def reasons(selection, text, *context):

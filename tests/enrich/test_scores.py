@@ -1,20 +1,17 @@
 """Scores of the safe choice, against fractions worked out by hand."""
 
-import random
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from fakes import build_index, made_up_reports
+from fakes import build_index, made_up_reports, report_of
 
 from semenrich_datasets import SemEnricher
-from semenrich_datasets.enrich.report import Report
 from semenrich_datasets.enrich.safe_selection import (
     SafeSelection,
     candidate_scores,
     true_though_unsaid,
 )
-from semenrich_datasets.sentences import split_sentences
 
 # The reports of test_agreement.py, whose counts are worked out there.
 LUNGS, HEART, EFFUSION, BOTH = range(4)
@@ -41,8 +38,7 @@ def index():
 
 
 def decisions(selection, text):
-    report = Report(text, tuple(split_sentences(text)), (), random.Random(0))
-    return {item.candidate.unit_id: item for item in selection.consider(report)}
+    return {item.candidate.unit_id: item for item in selection.consider(report_of(text))}
 
 
 def test_true_though_unsaid_by_hand():
@@ -102,10 +98,18 @@ def test_a_report_of_unknown_units_scores_as_the_corpus(index):
     _, prior = candidate_scores(index)
     told = decisions(selection, "Mild scoliosis.")
     assert [told[unit].score for unit in range(4)] == prior
-    strict = decisions(SafeSelection(index, "heaviest", None, 0.99), "Mild scoliosis.")
-    assert [strict[unit].reason for unit in range(4)] == [*["unlikely"] * 3, None]
     # 3 of 12 deny both, 1 of 12 states one, 8 of 12 are silent.
-    assert strict[BOTH].score == pytest.approx(1 - (1 / 12 / 19) / (8 / 12))
+    assert told[BOTH].score == pytest.approx(1 - (1 / 12 / 19) / (8 / 12))
+    # Of such reports the corpus knows nothing.
+    assert [told[unit].reason for unit in range(4)] == ["other_kind"] * 4
+
+
+def test_the_least_score_cuts_below_itself(index):
+    text = "Lungs clear. No pleural effusion."
+    score_of_heart = decisions(SafeSelection(index, "heaviest", None, 0.0), text)[HEART].score
+    for least, reason in ((score_of_heart, None), (score_of_heart + 1e-9, "unlikely")):
+        told = decisions(SafeSelection(index, "heaviest", None, least), text)
+        assert told[HEART].reason == reason
 
 
 # Where the heart is often large, silence on it is no sign of a normal one.
@@ -124,7 +128,7 @@ def hearts(enricher, text):
 
 
 def test_the_least_score_cuts_by_default(telling):
-    text = "Mild scoliosis."
+    text = "Mild scoliosis. Mediastinum normal."
     (without,) = hearts(SemEnricher(telling, min_score=0.0), text)
     assert "normal" in without.lower()
     assert hearts(SemEnricher(telling), text) == []
@@ -134,7 +138,7 @@ def test_the_least_score_cuts_by_default(telling):
 
 
 def test_what_the_least_score_cut_is_called_unlikely(telling):
-    told = decisions(SemEnricher(telling).selection, "Mild scoliosis.")
+    told = decisions(SemEnricher(telling).selection, "Mild scoliosis. Mediastinum normal.")
     (heart,) = (d for d in told.values() if "heart" in d.candidate.wordings[0].lower())
     assert heart.reason == "unlikely"
     # 40 reports hold the scoliosis: 27 with a large heart, none with a normal one.

@@ -118,9 +118,11 @@ def test_held_units_are_those_of_sentences_that_the_corpus_holds(index):
     effusion, lungs = ids(index, ["No pleural effusion.", "Lungs clear."])
     told = ["Lungs clear.", "no PLEURAL effusion", "The lungs are clear.", "Unheard of.", ""]
     assert index.held_units(told) == sorted([effusion, lungs])
-    # It says the same, but in words that the corpus does not hold.
-    assert index.held_units(["No effusion."]) == []
-    assert ids(index, ["No effusion."]) == [effusion]
+    # It says the same in words that the corpus does not hold.
+    assert "no effusion" not in index.lookup
+    assert index.held_units(["No effusion."]) == ids(index, ["No effusion."]) == [effusion]
+    # What nobody says, and what is not understood, is held by none.
+    assert index.held_units(["Mild scoliosis.", "The flurbs are zorbed."]) == []
 
 
 def assert_equal(one, other):
@@ -194,7 +196,9 @@ def test_unusable_reports_say_so():
 
 
 def test_rows_without_text_are_counted():
-    index = build_index([*made_up_reports(30), {"findings": None}, {"findings": " "}])
+    index = build_index(
+        made_up_reports(30) + [{"findings": text, "impression": "Normal."} for text in (None, " ")]
+    )
     assert (index.config.reports, index.config.reports_without_text) == (30, 2)
 
 
@@ -383,7 +387,8 @@ def unread_folder(tmp_path_factory):
     """Of the made-up corpus, with sentences that no reader understands."""
     unread = ["Flurbs seen.", "Flurbs seen. No pneumothorax.", "Flurbs normal.", "Zorb gone."]
     folder = tmp_path_factory.mktemp("unread")
-    build_index([*made_up_reports(40), *({"findings": text} for text in unread * 5)])._write(folder)
+    texts = [row["findings"] for row in made_up_reports(40)]
+    build_index(texts + unread * 5)._write(folder)
     return folder
 
 

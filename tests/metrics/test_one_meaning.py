@@ -34,7 +34,7 @@ BLIND = ("left", "right", "no", "Left", "Right", "No")
 
 @pytest.fixture(scope="module")
 def index():
-    reports = [*made_up_reports(), *({"findings": sentence} for sentence in UNREAD * 3)]
+    reports = [*(row["findings"] for row in made_up_reports()), *UNREAD * 3]
     settings = {"embedder": OneSpace(), "clustering": DBSCAN(eps=0.1, min_samples=1)}
     return build_index(reports, **settings)
 
