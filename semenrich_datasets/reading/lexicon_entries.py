@@ -101,6 +101,7 @@ class Finding:
     denied_is_normal: bool = False
     device: bool = False
     one_thing: bool = False
+    anywhere: bool = False
     urgency: str = ""
 
 

@@ -178,6 +178,7 @@ class Reader:
             understood=understood,
             mentions_prior="prior" in roles,
             depends_on_context=grammar.flags.labelled
+            or _is_placeless(assertions, tags, lexicon)
             or bool(roles & {"leaning", "exception", "asked", "exclusion", "disbelief"}),
             identifying=_is_identifying(tags, grammar.flags, lexicon),
             out_of_view=any(said.concept in hidden for said in assertions),
@@ -230,7 +231,7 @@ def _left_open(
     settled: bool,
 ) -> int:
     touched = {replace(said, narrowing=None) for said in assertions if _is_hedged(said, lexicon)}
-    concepts = _obscured(assertions, lexicon)
+    concepts = _obscured(assertions, lexicon) | _something_wrong(assertions, lexicon)
     if not settled:
         said = {assertion.concept for assertion in assertions}
         concepts |= {name for tag in tags for name in (*tag.structures, *tag.adjective_of)} - said
@@ -249,6 +250,15 @@ def _heading(assertions: tuple[Assertion, ...], tags: list[Meaning]) -> str | No
     return named[0] if len(named) == 1 and bare and not assertions else None
 
 
+def _is_placeless(assertions: tuple[Assertion, ...], tags: list[Meaning], lexicon: Lexicon) -> bool:
+    """Whether it speaks of something that can be anywhere, and does not say where."""
+    findings = lexicon.findings
+    anywhere = any(
+        said.concept in findings and findings[said.concept].anywhere for said in assertions
+    )
+    return anywhere and not any(tag.structures or tag.adjective_of for tag in tags)
+
+
 def _is_lost(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
     """Whether something is stated of which it is not understood what it is."""
     if flags.attribute_alone:
@@ -260,6 +270,20 @@ def _is_lost(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
 def _is_hedged(said: Assertion, lexicon: Lexicon) -> bool:
     """Whether a denial is of a degree alone."""
     return said.narrowing is not None and lexicon.narrowings[said.narrowing].graded
+
+
+def _something_wrong(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
+    """Returns the structures of which it is stated that something is wrong, but not what.
+
+    A structure that is only named beside a finding is not among them.
+    """
+    return {
+        name
+        for said in assertions
+        if said.status == "present" and said.concept in lexicon.structures
+        for name in (said.concept, lexicon.structures[said.concept].part_of)
+        if name
+    }
 
 
 def _obscured(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
