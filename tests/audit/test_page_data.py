@@ -13,6 +13,7 @@ from semenrich_datasets.audit import audit_tables, write_audit
 from semenrich_datasets.audit.page import page_data, render_page
 from semenrich_datasets.enrich.reasons import Reason
 
+COLUMNS = "Columns: findings = 'findings', impression = 'impression'"
 HOSTILE = "</script><script>hacked = 1</script> {{data}} <!-- &amp; Quite odd"
 
 
@@ -30,7 +31,7 @@ def enriched(enricher):
 
 @pytest.fixture(scope="module")
 def data(enriched, enricher):
-    return page_data(audit_tables(enriched, enricher), enricher)
+    return page_data(audit_tables(enriched, enricher), enricher, COLUMNS)
 
 
 def test_every_table_is_there_as_rows(data, enriched, enricher):
@@ -45,6 +46,7 @@ def test_every_table_is_there_as_rows(data, enriched, enricher):
 
 def test_each_reason_comes_with_its_meaning(data):
     assert len(data["refusals"]) > 2
+    assert data["about"]["columns"] == COLUMNS
     for row in data["refusals"]:
         assert row["meaning"] == Reason(row["reason"]).meaning
 

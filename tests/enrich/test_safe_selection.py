@@ -27,7 +27,8 @@ def index():
     """The made-up corpus, a list, sentences unfit to travel, and two that no report holds both."""
     rows = [row["findings"] for row in made_up_reports()]
     rows += [f"{text} Lungs clear." for text in [BOTH] * 30 + UNFIT * 12]
-    rows += [f"{text} No acute bony abnormality." for text in ALONE * 30]
+    usual = ["Lungs clear.", "No pleural effusion.", "No pneumothorax.", "Heart size normal."]
+    rows += [f"{a} {b} No acute bony abnormality." for a in ALONE * 8 for b in usual]
     return build_index([{"findings": text} for text in rows])
 
 
@@ -76,7 +77,9 @@ def test_added_where_nothing_speaks_against_it(index):
     assert fate(selection_of(index), "Lungs clear.", "no pneumothorax") is None
 
 
-@pytest.mark.parametrize("text", ["Large right pneumothorax.", "Possible small pneumothorax."])
+@pytest.mark.parametrize(
+    "text", ["Large right pneumothorax.", "Possible small pneumothorax. Mediastinum normal."]
+)
 def test_contradicts(index, text):
     selection = selection_of(index)
     assert fate(selection, text, "no pneumothorax") == "contradicts"
@@ -91,16 +94,18 @@ def test_redundant(index):
 
 
 def test_left_open(index):
-    assert fate(selection_of(index), "The heart is stable.", "heart size") == "left_open"
-    assert fate(selection_of(index), "No pneumothorax.", "heart size") is None
-
-    assert fate(selection_of(index), "No large pneumothorax.", "no pneumothorax") == "left_open"
+    stable = "Lungs clear. The heart is stable."
+    assert fate(selection_of(index), stable, "heart size") == "left_open"
+    assert fate(selection_of(index), "Lungs clear.", "heart size") is None
+    hedged = "Lungs clear. No large pneumothorax."
+    assert fate(selection_of(index), hedged, "no pneumothorax") == "left_open"
 
 
 def test_says_less(index):
     selection = selection_of(index)
-    assert fate(selection, "No acute consolidation.", "lungs") == "says_less"
-    assert fate(selection, "No acute consolidation.", "no pneumothorax") is None
+    text = "Mediastinum normal. No acute consolidation."
+    assert fate(selection, text, "lungs") == "says_less"
+    assert fate(selection, text, "no pneumothorax") is None
 
 
 def test_repeats(index):
@@ -205,15 +210,24 @@ def test_refusal_is_what_the_selection_decides(index, text, context):
     nothing_added = selection_of(index, max_added=0)
     decisions = nothing_added.consider(report_of(text, context))
     assert decisions
+    fault = nothing_added.fault(report_of(text, context))
+    if fault is not None:
+        assert {decision.reason for decision in decisions} == {fault}
+        return
     for decision in decisions:
-        expected = None if decision.reason == Reason.ENOUGH else decision.reason
+        # What the rules of the corpus refuse, the rules of the words let through.
+        passed = decision.reason in (Reason.ENOUGH, Reason.OTHER_KIND)
+        expected = None if passed else decision.reason
         for wording in decision.candidate.wordings[:1]:
             assert refusal(wording, text, context, lexicon=index.reader) == expected
 
 
 def test_the_selection_gives_no_reason_of_others(index):
     given_reasons = set()
-    for text in [*SENTENCES, "No acute consolidation."]:
+    more = ["Mediastinum normal. No acute consolidation.", "Heart enlarged. The heart is stable."]
+    more += ["Lungs clear. Addendum: pneumothorax.", "sin hallazgos patologicos", "Lumbar spine."]
+    more += ["Lungs clear. The heart is stable."]
+    for text in [*SENTENCES, *more]:
         for selection in (selection_of(index, max_added=2), selection_of(index, min_score=0.99)):
             given_reasons |= set(reasons(selection, text).values())
     others = {Reason.UNSUPPORTED, Reason.IMAGE, Reason.UNDECIDED, Reason.LEFT_OUT}

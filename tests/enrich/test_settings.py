@@ -94,7 +94,11 @@ def test_a_round_trip_makes_the_same_enricher(index, folder, changes, form):
     written = json.loads(json.dumps(enricher.to_dict()))
     again = SemEnricher.from_dict(written, index if form == "object" else folder)
     assert again.to_dict() == enricher.to_dict()
-    rows = {"findings": TEXTS, "impression": [None] * 120, "clue": ["Cough."] * 120}
+    rows = {
+        enricher.text_column or "findings": TEXTS,
+        "impression": [None] * 120,
+        "clue": ["Cough."] * 120,
+    }
     assert again(rows) == enricher(rows)
     assert Hasher.hash(again) == Hasher.hash(enricher)
 

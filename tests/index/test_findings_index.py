@@ -365,8 +365,10 @@ def test_known_and_understood_sentences_need_no_encoder(folder):
     assert known[0].unit_id >= 0
     assert [unit.unit_id for unit in known[2:]] == [-1, -1]
     assert loaded.units([]) == []
-    said = loaded.units(["Pulmonary nodule.", "There is a nodule.", "There is no effusion seen."])
-    assert said == [Unit(-1, "abnormal", "present nodule")] * 2 + known[:1]
+    fluid = ["Pericardial effusion.", "There is a pericardial effusion."]
+    said = loaded.units([*fluid, "There is no effusion seen."])
+    expected = Unit(-1, "abnormal", "present pericardial_effusion")
+    assert said == [expected, expected, known[0]]
     with pytest.raises(AssertionError, match="embedded"):
         loaded.units(["pleural effusion: none seen"])
 
