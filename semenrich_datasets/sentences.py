@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator
 _NEVER_FINAL = frozenset(
     "dr drs mr mrs ms prof st vs approx fig figs e.g i.e cf resp incl ca viz ref".split()
 )
-_MAYBE_FINAL = frozenset("a.m p.m etc fr no nos max min dept hosp inc jr sr".split())
+_MAYBE_FINAL = frozenset(
+    "a.m p.m etc fr no nos max min dept hosp inc jr sr pl eff pulm bilat rt lt abn poss".split()
+)
 # "segment 2." is not the second item of a list, whatever item came before it.
 _COUNTED_NOUNS = frozenset(
     "segment grade stage type level zone rib ribs day number phase class lobe image series "

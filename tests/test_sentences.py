@@ -1,13 +1,18 @@
 """Sentences and their characters, and prose back from them."""
 
+import string
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semenrich_datasets.reading import Reader
 from semenrich_datasets.sentences import (
     append_sentences,
     join_sentences,
     normalize_sentence,
+    plain_text,
     sentence_spans,
     split_paper,
     split_sentences,
@@ -195,3 +200,102 @@ def test_append_keeps_the_report_in_front(text, sentences):
     appended = append_sentences(text, sentences)
     assert appended.startswith(text.rstrip().rstrip(",;:"))
     assert sentences or appended == text
+
+
+# Plain text: what readers are given
+
+
+@given(st.text())
+def test_plain_text_is_idempotent(sentence):
+    once = plain_text(sentence)
+    assert plain_text(once) == once
+
+
+@given(st.text(string.ascii_letters + " .,;:-()'", max_size=80))
+def test_plain_text_keeps_ascii_words(sentence):
+    letters = [c for c in plain_text(sentence) if c.isalnum()]
+    assert letters == [c for c in sentence if c.isalnum()]
+
+
+LINE_ENDS = [
+    "\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029",
+    "<br>", "<br/>", "<BR />", "\\n", "\\r\\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_a_line_end_is_a_space(end):
+    assert plain_text(f"no{end}effusion is{end}seen") == "no effusion is seen"
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_a_line_end_ends_a_sentence(end):
+    report = f"Lungs clear{end}No effusion{end}{end}Heart normal."
+    assert split_sentences(report) == ["Lungs clear", "No effusion", "Heart normal."]
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("pleu\u00adral effu\u00adsion", "pleural effusion"),  # soft hyphens
+        ("e\ufb00usion and \ufb01brosis", "effusion and fibrosis"),  # ligatures
+        ("pneumo\u200bthorax\u200d\ufeff", "pneumothorax"),  # of no width
+        ("pneumo-\nthorax", "pneumothorax"),  # broken over a line end
+        ("pneumo-  \r\n  thorax", "pneumothorax"),
+        ("\uff43\uff4c\uff45\uff41\uff52", "clear"),  # full width
+        ("œdème", "œdeme"),  # accents
+        ("No\u00a0effusion", "No effusion"),  # a space that does not break
+        ("no\teffusion", "no effusion"),
+        ("clear\x00 lungs\x07", "clear lungs"),
+        ("apexSmall effusion", "apex ¦ Small effusion"),  # a stop that may be missing
+        ("lungs clear No effusion.", "lungs clear No effusion."),
+        ("No effusion.", "No effusion."),
+        ("", ""),
+    ],
+)
+def test_plain_text_by_hand(written, plain):
+    assert plain_text(written) == plain
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "No pleu\u00adral effusion.",
+        "No pleural e\ufb00usion.",
+        "No pleural\u200b effu\u200bsion.",
+        "No pleural effu-\nsion.",
+        "No<br>pleural effusion.",
+        "No pleural\u2028effusion.",
+    ],
+)
+def test_readers_see_the_plain_text(written):
+    reader = Reader()
+    assert reader.read(written).assertions == reader.read("No pleural effusion.").assertions
+    assert reader.read(written).sign == "normal"
+    stated = written.replace("No ", "Small ").replace("No<br>", "Small<br>")
+    assert reader.read(stated).sign == "abnormal"
+
+
+def fastest(function, *arguments):
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        function(*arguments)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize("function", [plain_text, split_sentences, normalize_sentence])
+@pytest.mark.parametrize(
+    "piece", [" ", "stable ", "\n", ". ", "<br>", "\\n", "a-\n", "1. ", "aaaaaB", "é", "..."]
+)
+def test_long_texts_take_time_in_proportion(function, piece):
+    function(piece * 100)
+    short, long = (fastest(function, "Lungs" + piece * n + "x") for n in (7_000, 28_000))
+    # Four times the text: about four times the time, sixteen if every place looked at all others.
+    assert long < 10 * short + 0.02
+
+
+def test_a_long_line_is_split_at_once():
+    assert fastest(split_sentences, "Lungs" + " " * 20_000 + "clear.") < 1
+    assert fastest(split_sentences, "stable " * 7_000) < 1

@@ -95,6 +95,7 @@ class Denials(Scope):
 
     def _resolution(self, tag: Meaning) -> None:
         """Resolved: denies the thing; not, hardly or half resolved: states it."""
+        self.flags.compares = True
         clause = self.clause
         partial = any("partial" in one.roles for one in self._before())
         following = self._tag_at(self.position + 1)
@@ -132,6 +133,7 @@ class Denials(Scope):
 
     def _change(self, tag: Meaning) -> None:
         """A change denied says that there is something that could have changed."""
+        self.flags.compares = True
         clause = self.clause
         if not clause.denial_is_empty:
             self._state_denied()  # "no effusion increase"

@@ -222,7 +222,7 @@ class Grammar(Denials):
     def _is_attributive(self) -> bool:
         """Whether the word stands before its noun: "normal heart", not "heart is normal"."""
         for tag in self.tags[self.position + 1 :]:
-            if tag.findings or tag.structures or tag.adjective_of or "blank" in tag.roles:
+            if tag.is_name or "blank" in tag.roles:
                 return not self.clause.subjects or not self._follows_noun()
             if tag.roles & {"join", "turn", "negation", "normal", "link", "uncertain", "doubt"}:
                 return False

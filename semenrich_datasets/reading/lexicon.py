@@ -252,13 +252,14 @@ class Lexicon:
 
     @cached_property
     def spelling(self) -> Spelling:
-        """Finds the words of findings and structures that a misspelt word may stand for."""
-        return Spelling(
-            word
-            for phrase, meaning in self.meanings.items()
-            if meaning.findings or meaning.structures or meaning.adjective_of
-            for word in phrase
-        )
+        """Finds the words of findings, structures and "evidence" for which a misspelt one stands.
+
+        What denies or praises by itself is not among them: no misspelling says that all is well.
+        """
+        named = {phrase for phrase, meaning in self.meanings.items() if meaning.is_name}
+        words = {word for phrase in named for word in phrase}
+        others = {word for word in words if (word,) in self.meanings and (word,) not in named}
+        return Spelling(words - others | {"evidence"})
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:

@@ -84,6 +84,11 @@ class Meaning:
     rules_out: tuple[str, ...] = ()
     roles: frozenset[str] = frozenset()
 
+    @property
+    def is_name(self) -> bool:
+        """Whether it names a finding or a structure."""
+        return bool(self.findings or self.structures or self.adjective_of)
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -167,16 +167,17 @@ class Reader:
         roles = frozenset().union(*(tag.roles for tag in tags))
         understood = _is_understood(assertions, grammar.flags)
         sign = _sign(assertions, grammar.flags)
-        settled = understood and "prior" not in roles
+        compares = grammar.flags.compares or "prior" in roles
+        settled = understood and not compares
         # "has increased" and "has decreased" do not say the same of a finding.
         hidden = lexicon.out_of_view
-        changes = sign == "abnormal" and "prior" in roles
+        changes = sign == "abnormal" and compares
         return Reading(
             text=normalized,
             assertions=assertions,
             sign=sign,
             understood=understood,
-            mentions_prior="prior" in roles,
+            mentions_prior=compares,
             depends_on_context=grammar.flags.labelled
             or _is_placeless(assertions, tags, lexicon)
             or bool(roles & {"leaning", "exception", "asked", "exclusion", "disbelief"}),

@@ -58,6 +58,7 @@ class Flags:
     labelled: bool = False
     misspelt: bool = False
     disbelieved: bool = False
+    compares: bool = False  # with what was there before
 
 
 class Scope:
