@@ -111,17 +111,17 @@ def push(
     args: EnrichArguments, index: FindingsIndex, enriched: DatasetDict, enricher: SemEnricher
 ) -> None:
     """Pushes what is to be pushed."""
-    from huggingface_hub import DatasetCard
-
-    from semenrich_datasets.audit import dataset_card
+    from semenrich_datasets.audit import push_enriched
 
     if args.push_index_to_hub is not None:
         print(index.push_to_hub(args.push_index_to_hub, private=args.private))
     if args.push_to_hub is not None:
-        print(enriched.push_to_hub(args.push_to_hub, private=args.private).commit_url)
-        card = DatasetCard.load(args.push_to_hub)  # its front matter lists the files
-        card.text = dataset_card(enriched["train"], enricher)
-        card.push_to_hub(args.push_to_hub)
+        place = args.push_index_to_hub or args.index
+        named = None if place is None or Path(place).is_dir() else place
+        pushed = push_enriched(
+            enriched, enricher, args.push_to_hub, index_repo=named, private=args.private
+        )
+        print(pushed)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -142,7 +141,7 @@ def enrich(
     """Add to each report the normal findings that its author left out."""
     with _clear_errors():
         from semenrich_datasets import FindingsIndex, SemEnricher
-        from semenrich_datasets.audit import summarize
+        from semenrich_datasets.audit import push_enriched, summarize
         from semenrich_datasets.report_files import check_target, load_reports, save_reports
 
         check_target(output)
@@ -175,7 +174,7 @@ def enrich(
         settings = {**enricher.to_dict(), **place}
         save_reports(enriched, output, settings)
         if push_to_hub:
-            _push(enriched, enricher, settings, push_to_hub)
+            push_enriched(enriched, enricher, push_to_hub, index_repo=place.get("index_repo"))
     _print_examples(enriched, enricher, examples)
     typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
     if index is None:
@@ -282,26 +281,6 @@ def _clear_errors() -> Iterator[None]:
     except mendable as error:
         typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
         raise typer.Exit(1) from error
-
-
-def _push(enriched: Dataset, enricher: SemEnricher, settings: dict[str, Any], repo_id: str) -> None:
-    from huggingface_hub import DatasetCard, HfApi
-
-    from semenrich_datasets.audit import dataset_card
-    from semenrich_datasets.report_files import SETTINGS_NAME
-
-    enriched.push_to_hub(repo_id)
-    shared = {key: value for key, value in settings.items() if key != "index_folder"}
-    HfApi().upload_file(
-        path_or_fileobj=json.dumps(shared, indent=1).encode(),
-        path_in_repo=SETTINGS_NAME,
-        repo_id=repo_id,
-        repo_type="dataset",
-        commit_message="How it was made",
-    )
-    card = DatasetCard.load(repo_id)  # written by push_to_hub: its front matter lists the files
-    card.text = dataset_card(enriched, enricher)
-    card.push_to_hub(repo_id)
 
 
 def _print_examples(enriched: Dataset, enricher: SemEnricher, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from semenrich_datasets.audit.card import dataset_card
 from semenrich_datasets.audit.page import write_audit
+from semenrich_datasets.audit.publish import push_enriched
 from semenrich_datasets.audit.summary import Summary, summarize
 from semenrich_datasets.audit.tables import audit_tables
 from semenrich_datasets.audit.verdicts import Verdicts, read_verdicts
@@ -11,6 +12,7 @@ __all__ = [
     "Verdicts",
     "audit_tables",
     "dataset_card",
+    "push_enriched",
     "read_verdicts",
     "summarize",
     "write_audit",
