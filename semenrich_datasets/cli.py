@@ -145,6 +145,8 @@ def enrich(
         from semenrich_datasets.report_files import check_target, load_reports, save_reports
 
         check_target(output)
+        if Path(output).resolve() == Path(data).resolve():
+            raise ValueError(f"{output} is the input itself: name another --output")
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
         reports = load_reports(data, split)

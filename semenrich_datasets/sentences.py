@@ -50,6 +50,7 @@ _EDGE_MARKS = " \t\r\n.,;:!?"
 _WHITE_SPACE = re.compile(r"\s+")
 _NEXT_WORD = re.compile(r"\S*")
 _LINE_BREAK = re.compile(_LINE_END)
+_LAST_LINE_END = re.compile(rf"(?:{_LINE_END}|\s)+$")
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-[ \t]*\n\s*(?=[a-z])")
 _DOTS = re.compile(r"\.{3,}(?=\s*\w)")
 _GLUED = re.compile(r"(?<=[a-z]{4})(?=[A-Z][a-z]{3})")
@@ -163,7 +164,9 @@ def normalize_sentence(sentence: str) -> str:
     squeezed = _WHITE_SPACE.sub(" ", sentence).strip(_EDGE_MARKS).lower()
     while (mark := _LIST_MARK.match(squeezed)) and mark.end() < len(squeezed):
         squeezed = squeezed[mark.end() :].strip(_EDGE_MARKS)
-    return squeezed
+    # A question says something else than its words.
+    asked = squeezed and sentence.rstrip(" \t\r\n.").endswith("?")
+    return f"{squeezed}?" if asked else squeezed
 
 
 def join_sentences(sentences: Iterable[str]) -> str:
@@ -213,7 +216,7 @@ def _polish(sentence: str) -> str:
 
 def _append_span(spans: list[tuple[int, int]], text: str, start: int, end: int) -> None:
     piece = text[start:end]
-    stripped = piece.strip()
+    stripped = _LAST_LINE_END.sub("", piece).strip()
     if any(map(str.isalnum, stripped)):
         start += len(piece) - len(piece.lstrip())
         spans.append((start, start + len(stripped)))

@@ -17,7 +17,10 @@ _REPORT = (
 )
 _IMPRESSION = "impression impressions conclusion conclusions opinion".split()
 # May hold what the impression lacks: a summary code, an addendum, the body of a one-part report.
-_AFTER_IMPRESSION = "endofimpression summary lastparagraph addendum".split()
+_AFTER_IMPRESSION = (
+    "endofimpression summary lastparagraph addendum addenda diagnosis assessment interpretation "
+    "comment comments notes finalread".split()
+)
 _INDICATION = (
     "indication indications clinicalindication history clinicalhistory clinicalinformation "
     "clinicalinfo reasonforexam reasonforexamination reasonforstudy context".split()
@@ -31,7 +34,10 @@ _IMAGES = (
     "imagepath imagepaths pathtoimage image images imagefile imageid imagename volumename "
     "filename filenames dicomid".split()
 )
-_EXAM = "examtype exam examination modality studydescription examdescription".split()
+_EXAM = (
+    "examtype exam examination modality studydescription examdescription bodypartexamined bodypart "
+    "technique procedure proceduredescription".split()
+)
 
 _AFFIXES = frozenset("section sections en english deid dicom text".split())
 # "impression_labels" and "findings_id" hold no text to read.
@@ -57,7 +63,7 @@ class ReportColumns:
         study_id (`str`, *optional*): Column that names the study.
         patient_id (`str`, *optional*): Column that names the patient.
         images (`tuple[str, ...]`): Columns of images or their paths.
-        exam (`str`, *optional*): Column of the kind of exam.
+        exam (`tuple[str, ...]`): Columns that tell the kind of exam.
         report (`str`, *optional*): A whole report in one column, cut at its headings: equal to
             `findings` where these are cut from it, another column where only the impression is.
     """
@@ -69,13 +75,13 @@ class ReportColumns:
     study_id: str | None = None
     patient_id: str | None = None
     images: tuple[str, ...] = ()
-    exam: str | None = None
+    exam: tuple[str, ...] = ()
     report: str | None = None
 
     @property
     def read(self) -> tuple[str, ...]:
         """The columns that the texts of a study are read from."""
-        names = (self.findings, self.report, self.exam, *self.context)
+        names = (self.findings, self.report, *self.exam, *self.context)
         return tuple(dict.fromkeys(name for name in names if name))
 
     def __str__(self) -> str:
@@ -91,7 +97,7 @@ class ReportColumns:
             _role("study", self.study_id),
             _role("patient", self.patient_id),
             _role("images", *self.images),
-            _role("exam", self.exam),
+            _role("exam", *self.exam),
         ]
         return "Columns: " + ", ".join(filter(None, parts))
 
@@ -133,7 +139,7 @@ def find_columns(
     report = findings if findings in _wholes(names) else None
     if context_columns is None:
         context = _find_context(names, findings)
-        if report is None and not any(map(looks_like_impression, (findings, *context))):
+        if report is None:
             report = _first(_known(names, _REPORT))
     else:
         context = tuple(_resolve(name, names, "context_columns") for name in context_columns)
@@ -156,7 +162,7 @@ def find_columns(
         study_id=_first(studies),
         patient_id=_first(_known(names, _PATIENT)),
         images=tuple(images),
-        exam=_first(exams),
+        exam=tuple(exams),
         report=report,
     )
 

@@ -10,7 +10,9 @@ from semenrich_datasets.sentences import join_sentences
 # In a flat line only the first three cut by capitals alone, without a stop before them.
 _HEADINGS = {
     "findings": "findings?(?: ?(?:and|/|&) ?impressions?)?",
-    "impression": "(?:(?:final|overall|clinical) )?impressions?|conclusions?|opinion",
+    "impression": "(?:(?:final|overall|clinical) )?impressions?|conclusions?|opinion|"
+    "imp|impressions? ?/ ?plan|impressions? \\((?:prelim(?:inary)?|final)\\)|diagnos[ie]s|"
+    "assessment",
     "indication": "(?:(?:clinical|patient|medical|brief) )?(?:history|indications?)|"
     "clinical (?:information|info|data|details|statement|question)|"
     "reason for (?:the )?(?:exam(?:ination)?|study)|exam indication",
@@ -75,17 +77,35 @@ def text_of(value: Any) -> str | None:
 
     Returns:
         `str`, *optional*: None for None, NaN, numbers, and texts of white space.
+
+    Raises:
+        `ValueError`: When it holds structs or bytes.
     """
     if isinstance(value, str):
         return value if value.strip() else None
     if hasattr(value, "tolist"):  # formatted datasets
         value = value.tolist()
-    if not isinstance(value, (list, tuple)):
+    if isinstance(value, (dict, bytes)) or (_is_list(value) and any(map(_is_struct, value))):
+        msg = (
+            f"expected text or a list of texts, found {type(value).__name__}; take the text out "
+            "first, of chat messages what the assistant says"
+        )
+        raise ValueError(msg)
+    if not _is_list(value):
         return None
-    sentences = [part for part in value if isinstance(part, str) and part.strip()]
+    flat = [part for item in value for part in (item if _is_list(item) else [item])]
+    sentences = [part for part in flat if isinstance(part, str) and part.strip()]
     if len(sentences) == 1:
         return sentences[0]
     return join_sentences(sentences) or None
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _is_struct(value: Any) -> bool:
+    return isinstance(value, (dict, bytes))
 
 
 def _is_heading(match: re.Match[str], words: str, current: str) -> bool:

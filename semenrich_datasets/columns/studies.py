@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
@@ -58,11 +59,11 @@ def read_texts(rows: Mapping[str, Sequence[Any]], columns: ReportColumns) -> lis
 
 
 def _read_row(rows: Mapping[str, Sequence[Any]], row: int, columns: ReportColumns) -> StudyTexts:
-    findings = text_of(rows[columns.findings][row])
+    findings = _text(rows, row, columns.findings)
     context: dict[str, str] = {}
     history: dict[str, str] = {}
-    exam = text_of(rows[columns.exam][row]) if columns.exam and columns.exam in rows else None
-    if columns.report and (whole := text_of(rows[columns.report][row])):
+    exams = [text for name in columns.exam if (text := _text(rows, row, name))]
+    if columns.report and (whole := _text(rows, row, columns.report)):
         sections = cut_sections(whole)
         headed = bool({"findings", "impression"} & sections.keys())
         if columns.report == columns.findings and headed:
@@ -72,11 +73,19 @@ def _read_row(rows: Mapping[str, Sequence[Any]], row: int, columns: ReportColumn
         if headed:
             context = {f"{s or 'text'}": sections[s] for s in _CONTEXT_SECTIONS if sections.get(s)}
         history = {s: sections[s] for s in ("indication",) if sections.get(s)}
-        exam = exam or sections.get("exam")
+        exams = exams or [sections.get("exam", "")]
     for name in columns.context:
-        if name != columns.report and (text := text_of(rows[name][row])):
+        if name != columns.report and (text := _text(rows, row, name)):
             (history if name == columns.indication else context)[name] = text
-    return StudyTexts(findings, context, history, exam or "")
+    return StudyTexts(findings, context, history, ". ".join(exams))
+
+
+def _text(rows: Mapping[str, Sequence[Any]], row: int, name: str) -> str | None:
+    """Returns the text of a cell; None where the row lacks the column."""
+    try:
+        return text_of(rows[name][row]) if name in rows else None
+    except ValueError as error:
+        raise ValueError(f"column {name!r}: {error}") from error
 
 
 def iterate_findings(
@@ -108,10 +117,17 @@ def iterate_findings(
     if isinstance(reports, (Dataset, IterableDataset)) and reports.column_names is not None:
         columns = find_columns(reports.column_names, text_column=text_column)
         return columns, _findings(_rows(reports, columns), columns)
+    if isinstance(reports, (str, bytes, os.PathLike)) or hasattr(reports, "columns"):
+        msg = (
+            f"expected a dataset, rows or texts, found a {type(reports).__name__}: "
+            "use datasets.load_dataset, or datasets.Dataset.from_pandas"
+        )
+        raise TypeError(msg)
     rows = iter(reports)
-    first = next(rows, None)
-    if not isinstance(first, Mapping):
-        return None, chain([first] if first is not None else [], rows)
+    start = list(islice(rows, 1))
+    if not start or not isinstance(start[0], Mapping):
+        return None, chain(start, rows)
+    first = start[0]
     columns = find_columns(list(first), text_column=text_column)
     return columns, _findings(chain([first], rows), columns)
 

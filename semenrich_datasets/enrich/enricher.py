@@ -25,6 +25,7 @@ from semenrich_datasets.columns import (
     read_texts,
 )
 from semenrich_datasets.enrich.guards.proposal import Guard, Proposal
+from semenrich_datasets.enrich.options import check_options, check_output_columns
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
 from semenrich_datasets.enrich.report import ADDED_TYPE, Addition, Report, Selection
 from semenrich_datasets.enrich.safe_selection import SafeSelection
@@ -113,18 +114,8 @@ class SemEnricher:
         enriched_column: str = "enriched_findings",
         added_column: str = "added_findings",
     ) -> None:
-        if preset not in ("safe", "paper", "random"):
-            msg = f"expected preset to be 'safe', 'paper' or 'random', found {preset!r}"
-            raise ValueError(msg)
-        if strategy not in (None, "random", "heaviest"):
-            msg = f"expected strategy to be 'random' or 'heaviest', found {strategy!r}"
-            raise ValueError(msg)
-        if max_added is not None and max_added < 0:
-            msg = f"expected max_added to be 0 or more, or None for no bound, found {max_added}"
-            raise ValueError(msg)
-        if isinstance(context_columns, str):
-            msg = f"expected a list of columns, found a string: use [{context_columns!r}]"
-            raise TypeError(msg)
+        check_options(preset, strategy, max_added, min_score)
+        check_output_columns((enriched_column, added_column), text_column, context_columns)
         if not isinstance(index, FindingsIndex):
             index = FindingsIndex.from_pretrained(index)
         if preset == "safe" and index.config.preset == "paper":
@@ -252,6 +243,12 @@ class SemEnricher:
             `ValueError`: When the text, a context or the image column is missing, a column that
                 looks like an impression is not used, or a guard does not answer each proposal.
         """
+        if not isinstance(rows, Mapping):
+            msg = (
+                f"expected a row or a batch as a dict, found a {type(rows).__name__}: call map "
+                "without input_columns, and on with_format(None)"
+            )
+            raise TypeError(msg)
         columns = self.find_columns(list(rows))
         if self.image_column:
             check_column(self.image_column, rows, "image_column")

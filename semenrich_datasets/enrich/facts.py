@@ -41,7 +41,7 @@ class ReportFacts:
         self._own = reduce(or_, (reading.logic for reading in own), Logic())
         self._said = reduce(or_, (reading.logic for reading in chain(others, past)), self._own)
         self._left_open = reduce(or_, (reading.left_open for reading in everything), 0)
-        if any(reading.lost for reading in chain(own, others)):
+        if any(reading.lost for reading in chain(own, others)) or _is_one_sided([*own, *others]):
             self._left_open = _ALL_OPEN
         self._texts = {reading.text for reading in everything}
         self._added = 0
@@ -168,3 +168,13 @@ def refusal(
     if reason is None and support is not None and support < min_support:
         return Reason.UNSUPPORTED
     return reason
+
+
+def _is_one_sided(readings: list[Reading]) -> bool:
+    """Whether health is said of one side, and nothing of the other: "right lung is clear"."""
+    sides = frozenset().union(*(reading.sides for reading in readings))
+    return len(sides) == 1 and any(
+        said.side is not None and not said.is_abnormal
+        for reading in readings
+        for said in reading.assertions
+    )

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from semenrich_datasets.chat import Ask, parse_choice
 from semenrich_datasets.reading import Reader
+from semenrich_datasets.reading.lexicon_files import packaged_lexicons
 
 #: Least share of sentences that should be understood; below it an index warns.
 LEAST_UNDERSTOOD = 0.7
@@ -133,8 +134,9 @@ def suggest_lexicon(
     """
     words = coverage(sentences, reader).words[:most]
     kinds = ["other"] * len(words) if ask is None else _ask_kinds(words, ask)
+    name = reader.lexicon.name
     lines = [
-        f'inherits = "{reader.lexicon.name}"',
+        f'inherits = "{name if name in packaged_lexicons() else name + ".toml"}"',
         "",
         "# Uncomment what is right, put phrases together, and delete the rest.",
     ]

@@ -162,7 +162,15 @@ def replace_text(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    os.chmod(file.name, 0o666 & ~_umask())
     Path(file.name).replace(path)
+
+
+def _umask() -> int:
+    """Returns the mode bits that new files of this process lack; a temporary file lacks more."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _write_data_file(folder: Path, stem: str, writer: Writer) -> dict[str, Any]:

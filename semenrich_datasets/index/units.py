@@ -78,10 +78,19 @@ def unit_keys(readings: Iterable[Reading], cluster_ids: NDArray[np.int64]) -> li
         `list[str]` of length `n`: Equal for sentences of one unit.
     """
     return [
-        content_key(reading)
-        or (cluster_key(cluster, reading) if cluster != NOISE else sentence_key(reading.text))
+        content_key(reading) or fallback_key(cluster, reading)
         for reading, cluster in zip(readings, cluster_ids.tolist(), strict=True)
     ]
+
+
+def fallback_key(cluster_id: int, reading: Reading) -> str:
+    """Names the unit of a sentence without content: its cluster's, or one of its own.
+
+    What has changed stays by itself: an embedder puts "increased" beside "decreased".
+    """
+    if cluster_id == NOISE or (reading.sign == "abnormal" and reading.mentions_prior):
+        return sentence_key(reading.text)
+    return cluster_key(cluster_id, reading)
 
 
 def number_units(keys: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
@@ -185,6 +194,8 @@ class UnitFinder:
 
     def units(self, sentences: Sequence[str]) -> list[Unit]:
         """Gives the unit of each sentence, as [`FindingsIndex.units`] says."""
+        if isinstance(sentences, str) or not all(isinstance(s, str) for s in sentences):
+            raise TypeError(f"expected a list of sentences, found {type(sentences).__name__}")
         if len(self._new) > _MEMORY:
             self._new.clear()
         new = [s for s in dict.fromkeys(sentences) if s not in self._new]
@@ -249,7 +260,7 @@ class UnitFinder:
         return None if key is None else self._by_key.get(key, Unit(NOISE, reading.sign, key))
 
     def _by_cluster(self, key: str, reading: Reading, cluster: int) -> Unit:
-        name = cluster_key(cluster, reading) if self._by_content else published_key(cluster)
+        name = fallback_key(cluster, reading) if self._by_content else published_key(cluster)
         own = sentence_key(key)
         unit = self._by_key.get(name) or self._by_key.get(own)
         return unit or Unit(NOISE, reading.sign, own)

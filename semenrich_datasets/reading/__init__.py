@@ -2,7 +2,8 @@
 
 from semenrich_datasets.reading.assertions import Assertion
 from semenrich_datasets.reading.choice import best_reader
-from semenrich_datasets.reading.lexicon import Lexicon, load_lexicon
+from semenrich_datasets.reading.lexicon import Lexicon
+from semenrich_datasets.reading.lexicon_files import load_lexicon
 from semenrich_datasets.reading.reader import Reader, Reading, Sign, as_reader
 
 __all__ = [

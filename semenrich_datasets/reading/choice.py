@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from semenrich_datasets.reading.lexicon import DEFAULT_LEXICON, packaged_lexicons
+from semenrich_datasets.reading.lexicon_files import DEFAULT_LEXICON, packaged_lexicons
 from semenrich_datasets.reading.reader import Reader
 
 # Distinct sentences, the most common ones, that tell.

@@ -70,18 +70,21 @@ class Denials(Scope):
         if self.clause.polarity == "denied" and self.clause.denial_is_empty:
             self.clause.polarity = "affirmed"
             return
-        if not self._said():
+        if len(self.assertions) == self.clause.first:
             self.clause.polarity, self.clause.denial_is_empty = "denied", True  # "not seen: ..."
             return
         self._deny_said()
 
     def _deny_said(self) -> None:
-        """Denies what the clause states."""
+        """Denies what the clause states; where that is health, doubts it."""
+        praised = not self._said()
         for index in range(self.clause.first, len(self.assertions)):
             said = self.assertions[index]
             if said.is_abnormal:
                 denied = Assertion(said.concept, "absent", said.side)
                 self.assertions[index] = self._as_normal(denied)
+            elif praised:  # "normal lungs are not seen"
+                self.assertions[index] = replace(said, status="uncertain")
 
     def _as_normal(self, denied: Assertion) -> Assertion:
         finding = self.lexicon.findings.get(denied.concept)
@@ -243,7 +246,8 @@ class Denials(Scope):
         placed = any(self.lexicon.narrowings[name].place for one in item for name in one.narrows)
         told = {"article", "prior", "change", "quantity", "abnormal", *DEGREES} | _SIDES
         eased = any(one.rules_out and not one.narrows for one in item)
-        return bool(own & told) or placed or eased or self._is_seen(item)
+        measured = any(one.phrase[0][0].isdigit() for one in item)  # "no effusion, mass 3 cm"
+        return bool(own & told) or placed or eased or measured or self._is_seen(item)
 
     def _is_seen(self, item: list[Meaning]) -> bool:
         """Whether a verb of seeing is said of the item: "atelectasis NOTED", not "VISIBLE air"."""

@@ -80,10 +80,13 @@ class Grammar(Denials):
 
     def _located_findings(self, tag: Meaning) -> tuple[str, ...]:
         """The findings of a phrase, or what they count as where they are: "THYROID nodule"."""
-        findings = self.lexicon.findings
+        findings, structures = self.lexicon.findings, self.lexicon.structures
         placed = len(tag.phrase) > 1  # "pericardial effusion" says itself where it is
-        if any(findings[name].device or (placed and findings[name].of) for name in tag.findings):
-            return tag.findings
+        for name in tag.findings:
+            finding = findings[name]
+            bodily = any(structures[of].throughout for of in finding.of)  # "HIP fracture"
+            if finding.device or bodily or (placed and finding.of):
+                return tag.findings
         nearest = [*self.clause.adjectives[-1:]]
         before = self._tag_at(self.position - 1)
         if before is not None:
@@ -149,7 +152,11 @@ class Grammar(Denials):
     def _normal(self, tag: Meaning) -> None:
         clause = self.clause
         if clause.polarity == "denied" and clause.denial_is_empty and not clause.modifiers.narrows:
-            self.describe(self.take_told(), tag, "uncertain")  # "not normal"
+            self.describe(self.take_told(), tag, "present")  # "not normal"
+            return
+        if self._is_not_quite():
+            self.describe(self.take_told(), tag, "uncertain")  # "almost normal", "should be normal"
+            clause.polarity = "affirmed"
             return
         if self._is_attributive():
             clause.polarity, clause.normal_word = "normal", tag
@@ -161,6 +168,15 @@ class Grammar(Denials):
         else:
             clause.polarity, clause.normal_word = "normal", tag
         clause.adjectives = []
+
+    def _is_not_quite(self) -> bool:
+        """Whether "almost", "should be" or the like stands before a word of health."""
+        for tag in self._before():
+            if tag.is_name:
+                return False
+            if "not_quite" in tag.roles:
+                return True
+        return False
 
     def _abnormal(self, tag: Meaning) -> None:
         clause = self.clause

@@ -2,20 +2,17 @@
 
 The words live in TOML files: `english.toml` for what every report does (deny, doubt, compare), one
 file a body part that inherits it (`chest_xray.toml`, where every table and key is explained), and
-files of a user's own that extend one of these with a few lines. This module merges and checks them
-and turns them into look-up tables.
+files of a user's own that extend one of these with a few lines; `lexicon_files` merges them. This
+module checks them and turns them into look-up tables.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from semenrich_datasets.reading.lexicon_entries import (
@@ -33,16 +30,9 @@ from semenrich_datasets.reading.lexicon_entries import (
 )
 from semenrich_datasets.reading.spelling import Spelling
 
-#: The packaged lexicon that is meant when none is named.
-DEFAULT_LEXICON = "chest_xray"
-
-# What all of them inherit; it speaks of no part of the body, and reads nothing by itself.
-_GENERAL = "english"
-
 Tables = dict[str, Any]
 
-_FOLDER = Path(__file__).parent
-_TABLES = ("structures", "findings", "narrowing", "words")
+TABLES = ("structures", "findings", "narrowing", "words")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +72,14 @@ class Lexicon:
             ValueError: If a table or key is unknown, missing, of the wrong type, or names a concept
                 that the tables do not hold.
         """
-        if set(tables) != set(_TABLES):
+        if set(tables) != set(TABLES):
             raise ValueError(
-                f"Lexicon {name}: expected the tables {sorted(_TABLES)}, found {sorted(tables)}. "
+                f"Lexicon {name}: expected the tables {sorted(TABLES)}, found {sorted(tables)}. "
                 'A file with a few lines of its own starts with inherits = "chest_xray".'
             )
         parts = (
             {key: read_entry(kind, key, entry) for key, entry in tables[table].items()}
-            for table, kind in zip(_TABLES, (Structure, Finding, Narrowing), strict=False)
+            for table, kind in zip(TABLES, (Structure, Finding, Narrowing), strict=False)
         )
         structures, findings, narrowings = parts
         check_references(structures, findings, narrowings)
@@ -206,6 +196,11 @@ class Lexicon:
         return frozenset(p[0] for p, said in meanings if len(p) == 1 and role in said.roles)
 
     @cached_property
+    def names_studies(self) -> bool:
+        """Whether it tells by which words a study of its kind is known."""
+        return any("study" in meaning.roles for meaning in self.meanings.values())
+
+    @cached_property
     def region(self) -> frozenset[str]:
         """What is in the structures that a summary of the whole study speaks of.
 
@@ -301,78 +296,6 @@ class Lexicon:
             if meaning is not None:
                 return length, meaning
         return 1, Meaning(phrase=tokens[start : start + 1])
-
-
-def load_lexicon(source: str | os.PathLike[str] = DEFAULT_LEXICON) -> Lexicon:
-    """Loads a lexicon, with all that it inherits.
-
-    A file may say `inherits = "chest_xray"` (a packaged lexicon, or the path of another file) and
-    then hold no more than what it adds: its lists are put behind the inherited ones, "-phrase"
-    takes a phrase out of them, other values replace them.
-
-    Args:
-        source (`str` or `os.PathLike`, *optional*, defaults to `"chest_xray"`): Name of a packaged
-            lexicon, or the path of a TOML file.
-
-    Returns:
-        [`Lexicon`]
-
-    Raises:
-        FileNotFoundError: If there is no such lexicon.
-        ValueError: If the file is not TOML, or a table or key of it is unknown, missing, of the
-            wrong type, or names a concept that it does not hold.
-    """
-    path = _find_file(source, Path())
-    return Lexicon.from_tables(path.stem, _read_tables(path, ()))
-
-
-def packaged_lexicons() -> dict[str, Path]:
-    """Gives the packaged lexicons of body parts by their names."""
-    found = {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
-    return {name: path for name, path in found.items() if name != _GENERAL}
-
-
-def _find_file(source: str | os.PathLike[str], folder: Path) -> Path:
-    packaged = {**packaged_lexicons(), _GENERAL: _FOLDER / f"{_GENERAL}.toml"}
-    path = packaged.get(str(source), folder / source)
-    if not path.is_file():
-        names = ", ".join(packaged_lexicons())
-        msg = f"no lexicon {source}: expected one of {names}, or a TOML file"
-        raise FileNotFoundError(msg)
-    return path
-
-
-def _read_tables(path: Path, heirs: tuple[Path, ...]) -> Tables:
-    if path in heirs:
-        raise ValueError(f"{path} inherits itself; take its line inherits = ... out.")
-    try:
-        own = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid TOML: {error}. Correct that line.") from error
-    parent = own.pop("inherits", None)
-    unknown = sorted(set(own) - set(_TABLES))
-    if unknown or not all(isinstance(table, dict) for table in own.values()):
-        found = unknown[0] if unknown else "a value in place of a table"
-        raise ValueError(f"{path}: expected the tables {', '.join(_TABLES)}, found {found!r}.")
-    if parent is None:
-        return own
-    return _merged(_read_tables(_find_file(parent, path.parent), (*heirs, path)), own)
-
-
-def _merged(inherited: Tables, own: Tables) -> Tables:
-    """Returns both: tables merged, lists joined or, by "-phrase", shortened, values replaced."""
-    merged = dict(inherited)
-    for key, value in own.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            merged[key] = _merged(old, value)
-        elif isinstance(old, list) and isinstance(value, list):
-            gone = {str(item).removeprefix("-") for item in value if str(item).startswith("-")}
-            more = [item for item in value if item not in old and not str(item).startswith("-")]
-            merged[key] = [*(item for item in old if item not in gone), *more]
-        else:
-            merged[key] = value
-    return merged
 
 
 def _inverse(edges: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:

@@ -22,7 +22,7 @@ WORD_ROLES = (
     "closing normal abnormal abnormality aspect prior unchanged leaning identifying left right "
     "both blank filler slight moderate severe "
     "change resolution partial exclusion inability none disbelief preposition inside sure evidence "
-    "quantity thing superseded other_study"
+    "quantity thing superseded other_study not_quite vague hidden study"
 ).split()
 
 # Letters of any script, numbers, blanks, and the marks that mean something; a hyphen inside a word
@@ -32,6 +32,8 @@ _TOKEN = re.compile(
 )
 _NOT = re.compile(r"\b(\w+)n['’]t\b")
 _NOT_FORMS = {"ca": "can", "wo": "will", "sha": "shall"}
+_IS = re.compile(r"\b(it|that|there|here|what|he|she|who|where)['’]s\b")
+_POSSESSIVE = re.compile(r"(?<=\w)['’]s\b")  # "Baker's cyst"
 _NON = re.compile(r"\bnon[- ](?=\w)")
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("s", ""))
 
@@ -57,7 +59,7 @@ def tokenize(text: str) -> tuple[str, ...]:
     De-identification blanks of any style ("XXXX", "___", "[**...**]", "***") are one token.
     """
     lowered = _NOT.sub(lambda found: _NOT_FORMS.get(found[1], found[1]) + " not", text.lower())
-    lowered = lowered.replace("'s", " is").replace("’s", " is").replace("[**", " ___ ")
+    lowered = _POSSESSIVE.sub("", _IS.sub(r"\1 is", lowered)).replace("[**", " ___ ")
     lowered = _NON.sub("non", lowered)  # "non-specific" denies nothing that follows
     return tuple(map(_token, _TOKEN.findall(lowered)))
 
@@ -123,6 +125,8 @@ class Structure:
     called_of: tuple[str, ...] = ()
     often_blank: bool = False
     findings_are: str = ""
+    obscures: tuple[str, ...] = ()
+    throughout: bool = False
     out_of_view: bool = False
 
 
@@ -191,6 +195,7 @@ def check_references(
         part_of = (structure.part_of,) if structure.part_of else ()
         others = (*structure.stands_for, *structure.overview_of, *structure.called_of, *part_of)
         uses.append((name, others, structures))
+        uses.append((name, structure.obscures, concepts))
         uses.append((name, (structure.findings_are,) if structure.findings_are else (), findings))
     for name, finding in findings.items():
         uses.append((name, (*finding.of, *finding.absorbs), structures))

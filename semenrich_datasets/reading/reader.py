@@ -12,10 +12,15 @@ from typing import Any, Literal
 from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Content
 from semenrich_datasets.reading.entailment import Logic, logic_of
 from semenrich_datasets.reading.grammar import Grammar
-from semenrich_datasets.reading.lexicon import DEFAULT_LEXICON, Lexicon, load_lexicon
-from semenrich_datasets.reading.lexicon_entries import ANYTHING, Meaning
+from semenrich_datasets.reading.lexicon import Lexicon
+from semenrich_datasets.reading.lexicon_entries import Meaning
+from semenrich_datasets.reading.lexicon_files import DEFAULT_LEXICON, load_lexicon
+from semenrich_datasets.reading.openness import is_hedged, is_lost, left_open
 from semenrich_datasets.reading.scope import Flags
 from semenrich_datasets.sentences import normalize_sentence, plain_text
+
+# Characters of a sentence.
+_LONGEST = 4_000
 
 Sign = Literal["normal", "abnormal", "neutral"]
 
@@ -63,6 +68,8 @@ class Reading:
         names_elsewhere (`bool`): whether it names a structure that is out of view, whatever it says
             of it.
         names_other_study (`bool`): whether it names a study of another kind ("MRI").
+        names_study (`bool`): whether it names a study of the lexicon's kind ("chest").
+        names_part (`bool`): whether it names a structure or a finding.
     """
 
     text: str
@@ -86,6 +93,8 @@ class Reading:
     heading: str | None = field(repr=False)
     names_elsewhere: bool = field(repr=False)
     names_other_study: bool = field(repr=False)
+    names_study: bool = field(repr=False)
+    names_part: bool = field(repr=False)
 
     @property
     def is_transferable(self) -> bool:
@@ -158,14 +167,16 @@ class Reader:
         lexicon = self.lexicon
         plain = plain_text(sentence)
         normalized = normalize_sentence(plain)
-        tags = lexicon.tag(normalized)
+        # What runs on for pages is no sentence: its end is not read.
+        endless = len(normalized) > _LONGEST
+        tags = lexicon.tag(normalized[:_LONGEST])
         grammar = Grammar(lexicon, tags)
         assertions = tuple(grammar.read())
         if grammar.flags.disbelieved or plain.rstrip().endswith("?"):
             assertions = tuple(replace(said, status="uncertain") for said in assertions)
         parts = tuple(logic_of((said,), lexicon) for said in assertions)
         roles = frozenset().union(*(tag.roles for tag in tags))
-        understood = _is_understood(assertions, grammar.flags)
+        understood = _is_understood(assertions, grammar.flags) and not endless
         sign = _sign(assertions, grammar.flags)
         compares = grammar.flags.compares or "prior" in roles
         settled = understood and not compares
@@ -183,12 +194,12 @@ class Reader:
             or bool(roles & {"leaning", "exception", "asked", "exclusion", "disbelief"}),
             identifying=_is_identifying(tags, grammar.flags, lexicon),
             out_of_view=any(said.concept in hidden for said in assertions),
-            hedges=any(_is_hedged(said, lexicon) for said in assertions),
+            hedges=any(is_hedged(said, lexicon) for said in assertions),
             sides=frozenset({"left", "right"} & roles),
             logic=reduce(or_, parts, Logic()),
             parts=parts,
-            left_open=_left_open(assertions, tags, lexicon, settled=settled),
-            lost=_is_lost(assertions, grammar.flags),
+            left_open=left_open(assertions, tags, lexicon, settled=settled),
+            lost=endless or is_lost(plain, assertions, tags, grammar.flags, lexicon),
             content=None if changes or not understood else _content(assertions, lexicon),
             words=sum([part.isalpha() for tag in tags for part in tag.phrase]),
             unknown=tuple(grammar.flags.unknown),
@@ -198,6 +209,8 @@ class Reader:
                 name in hidden for tag in tags for name in (*tag.structures, *tag.adjective_of)
             ),
             names_other_study="other_study" in roles,
+            names_study="study" in roles,
+            names_part=any(tag.is_name for tag in tags),
         )
 
 
@@ -224,28 +237,10 @@ def _content(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> Content:
     )
 
 
-def _left_open(
-    assertions: tuple[Assertion, ...],
-    tags: list[Meaning],
-    lexicon: Lexicon,
-    *,
-    settled: bool,
-) -> int:
-    touched = {replace(said, narrowing=None) for said in assertions if _is_hedged(said, lexicon)}
-    concepts = _obscured(assertions, lexicon) | _something_wrong(assertions, lexicon)
-    if not settled:
-        said = {assertion.concept for assertion in assertions}
-        concepts |= {name for tag in tags for name in (*tag.structures, *tag.adjective_of)} - said
-    if any(assertion.concept == UNNAMED for assertion in assertions):
-        concepts |= {name for name, entry in lexicon.structures.items() if entry.often_blank}
-    touched |= {
-        Assertion(name, "normal" if name in lexicon.structures else "absent") for name in concepts
-    }
-    return logic_of(touched, lexicon).implies
-
-
 def _heading(assertions: tuple[Assertion, ...], tags: list[Meaning]) -> str | None:
-    """Returns the structure of a sentence that only names it."""
+    """Returns the structure of a sentence that only names it, or that it labels."""
+    if len(tags) > 1 and tags[0].structures and tags[1].phrase == (":",):
+        return tags[0].structures[0]
     named = [tag.structures[0] for tag in tags if tag.structures]
     bare = all(tag.structures or not tag.phrase[0].isalpha() for tag in tags)
     return named[0] if len(named) == 1 and bare and not assertions else None
@@ -258,43 +253,6 @@ def _is_placeless(assertions: tuple[Assertion, ...], tags: list[Meaning], lexico
         said.concept in findings and findings[said.concept].anywhere for said in assertions
     )
     return anywhere and not any(tag.structures or tag.adjective_of for tag in tags)
-
-
-def _is_lost(assertions: tuple[Assertion, ...], flags: Flags) -> bool:
-    """Whether something is stated of which it is not understood what it is."""
-    if flags.attribute_alone:
-        return True
-    unnamed = any(said.concept == ANYTHING and said.is_abnormal for said in assertions)
-    return flags.unknown_stated and (unnamed or not assertions)
-
-
-def _is_hedged(said: Assertion, lexicon: Lexicon) -> bool:
-    """Whether a denial is of a degree alone."""
-    return said.narrowing is not None and lexicon.narrowings[said.narrowing].graded
-
-
-def _something_wrong(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
-    """Returns the structures of which it is stated that something is wrong, but not what.
-
-    A structure that is only named beside a finding is not among them.
-    """
-    return {
-        name
-        for said in assertions
-        if said.status == "present" and said.concept in lexicon.structures
-        for name in (said.concept, lexicon.structures[said.concept].part_of)
-        if name
-    }
-
-
-def _obscured(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
-    findings = lexicon.findings
-    return {
-        name
-        for said in assertions
-        if said.is_abnormal and said.concept in findings
-        for name in findings[said.concept].obscures
-    }
 
 
 def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:

@@ -172,7 +172,9 @@ class Scope:
             for structure in finding.of:
                 self.say(structure, "normal", modifiers)
             return
-        self.say(name, self.status(), modifiers, phrase)
+        # Who denies that it is small may mean that it is large.
+        doubted = self.clause.polarity == "denied" and "slight" in modifiers.degrees
+        self.say(name, "uncertain" if doubted else self.status(), modifiers, phrase)
 
     def _leaves_adjectives(self, finding: Finding) -> bool:
         """Whether "no pleural or pericardial effusion" was read as the pericardial one alone."""

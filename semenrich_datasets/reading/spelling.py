@@ -27,6 +27,7 @@ class Spelling:
     def __init__(self, words: Iterable[str]) -> None:
         self._by_form: dict[str, list[str]] = {}
         self._words = sorted({word for word in words if len(word) >= _SHORTEST and word.isalpha()})
+        self._longest = max(map(len, self._words), default=0)
         for word in self._words:
             for form in _deletions(word):
                 self._by_form.setdefault(form, []).append(word)
@@ -42,6 +43,8 @@ class Spelling:
         Returns:
             `str`: Of equally near ones the first by alphabet.
         """
+        if len(word) > self._longest + 2 or not word.isalpha():
+            return word
         if len(word) < _SHORTEST:
             return self._lengthened(word) if len(word) == _SHORTEST - 1 else word
         near = {known for form in _deletions(word) for known in self._by_form.get(form, ())}

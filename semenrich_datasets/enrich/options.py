@@ -1,0 +1,39 @@
+"""Checks of what an enricher is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from semenrich_datasets.columns.names import looks_like_impression
+
+
+def check_options(
+    preset: str, strategy: str | None, max_added: int | None, min_score: float
+) -> None:
+    """Raises `ValueError` where an option is none of its values."""
+    if preset not in ("safe", "paper", "random"):
+        raise ValueError(f"expected preset to be 'safe', 'paper' or 'random', found {preset!r}")
+    if strategy not in (None, "random", "heaviest"):
+        raise ValueError(f"expected strategy to be 'random' or 'heaviest', found {strategy!r}")
+    if max_added is not None and max_added < 0:
+        msg = f"expected max_added to be 0 or more, or None for no bound, found {max_added}"
+        raise ValueError(msg)
+    if not 0 <= min_score <= 1:
+        raise ValueError(f"expected min_score to be from 0 to 1, found {min_score}")
+
+
+def check_output_columns(
+    names: tuple[str, str], text_column: str | None, context_columns: Sequence[str] | None
+) -> None:
+    """Raises `ValueError` where an output would replace a text to be read, or the other output.
+
+    Raises also `TypeError` where the context is one string.
+    """
+    if isinstance(context_columns, str):
+        raise TypeError(f"expected a list of columns, found a string: use [{context_columns!r}]")
+    if names[0] == names[1]:
+        raise ValueError(f"expected two output columns, found {names[0]!r} for both")
+    for name in names:
+        if name in (text_column, *(context_columns or ())) or looks_like_impression(name):
+            msg = f"the output column {name!r} would replace a text to be read: name another"
+            raise ValueError(msg)

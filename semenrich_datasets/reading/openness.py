@@ -1,0 +1,105 @@
+"""What a sentence leaves open: topics on which its author's silence is no sign of health."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from semenrich_datasets.reading.assertions import DEGREES, UNNAMED, Assertion
+from semenrich_datasets.reading.entailment import logic_of
+from semenrich_datasets.reading.lexicon import Lexicon
+from semenrich_datasets.reading.lexicon_entries import ANYTHING, Meaning
+from semenrich_datasets.reading.scope import Flags
+
+# A form: what is ticked, and what is only printed, cannot be told apart for sure.
+_FORM = re.compile(r"\[\s*[xX]?\s*\]|\([xX]\)|[☐☑☒]|\[[^\]]*\|[^\]]*\]|=\s*[01]\b")
+# By itself a sentence of these says something, though not of what.
+_TELLING = frozenset({"abnormal", "vague", "partial", "doubt", "quantity", "hidden", *DEGREES})
+# A sentence that names a structure and holds one of these needs no assertion to be understood.
+_FRAMES = frozenset({"prior", "blank", "leaning", "normal", "asked", "other_study"})
+# Words that make a heading of a structure's name no sentence.
+_PLAIN = frozenset({"article", "left", "right", "both", "join", "turn", "preposition"})
+
+
+def left_open(
+    assertions: tuple[Assertion, ...],
+    tags: list[Meaning],
+    lexicon: Lexicon,
+    *,
+    settled: bool,
+) -> int:
+    """Gives the topics, as bits of logic, that a sentence touches and does not settle."""
+    touched = {replace(said, narrowing=None) for said in assertions if is_hedged(said, lexicon)}
+    concepts = _obscured(assertions, lexicon) | _something_wrong(assertions, lexicon)
+    if not settled:
+        said = {assertion.concept for assertion in assertions}
+        concepts |= {name for tag in tags for name in (*tag.structures, *tag.adjective_of)} - said
+    if any(assertion.concept == UNNAMED for assertion in assertions):
+        concepts |= {name for name, entry in lexicon.structures.items() if entry.often_blank}
+    touched |= {
+        Assertion(name, "normal" if name in lexicon.structures else "absent") for name in concepts
+    }
+    return logic_of(touched, lexicon).implies
+
+
+def is_lost(
+    plain: str,
+    assertions: tuple[Assertion, ...],
+    tags: list[Meaning],
+    flags: Flags,
+    lexicon: Lexicon,
+) -> bool:
+    """Tells whether a sentence states something of which it is not understood what it is."""
+    roles = frozenset().union(*(tag.roles for tag in tags))
+    if flags.attribute_alone or "hidden" in roles or _FORM.search(plain):
+        return True
+    if not assertions:
+        return flags.unknown_stated or _tells_without_saying(tags, roles)
+    return any(_is_unspecific(said, flags, lexicon) for said in assertions)
+
+
+def is_hedged(said: Assertion, lexicon: Lexicon) -> bool:
+    """Tells whether a denial is of a degree alone."""
+    return said.narrowing is not None and lexicon.narrowings[said.narrowing].graded
+
+
+def _tells_without_saying(tags: list[Meaning], roles: frozenset[str]) -> bool:
+    """Whether a sentence that asserts nothing speaks of something: "the left lung is down"."""
+    if roles & _TELLING and not roles & {"leaning", "prior", "blank"}:
+        return True
+    names = any(tag.is_name for tag in tags)
+    bare = all(tag.is_name or not tag.phrase[0].isalpha() or not tag.roles - _PLAIN for tag in tags)
+    return names and not bare and not roles & _FRAMES
+
+
+def _is_unspecific(said: Assertion, flags: Flags, lexicon: Lexicon) -> bool:
+    """Whether something is wrong, and not said what: "abnormal chest", "lungs: abnormal"."""
+    if said.concept == ANYTHING:
+        return said.status == "present" or (said.is_abnormal and flags.unknown_stated)
+    structure = lexicon.structures.get(said.concept)
+    return structure is not None and bool(structure.overview_of) and said.status == "present"
+
+
+def _something_wrong(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
+    """Returns the structures of which something is wrong, but not what, with what may cause it.
+
+    A structure that is only named beside a finding is not among them.
+    """
+    return {
+        name
+        for said in assertions
+        if said.status == "present" and said.concept in lexicon.structures
+        for structure in [lexicon.structures[said.concept]]
+        for name in (said.concept, structure.part_of, *structure.obscures)
+        if name
+    }
+
+
+def _obscured(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
+    findings = lexicon.findings
+    return {
+        name
+        for said in assertions
+        if said.is_abnormal and said.concept in findings
+        for name in findings[said.concept].obscures
+    }
