@@ -52,6 +52,7 @@ SELECTION = "tests/enrich/test_scores.py tests/enrich/test_safe_selection.py"
 ENRICHER = "tests/enrich/test_enricher.py"
 SETTINGS = "tests/enrich/test_settings.py"
 MEANING = "tests/metrics/test_one_meaning.py"
+NOTHING_UNDERSTOOD = "tests/enrich/test_nothing_understood.py"
 
 MUTANTS = [
     # Silence is evidence
@@ -211,6 +212,56 @@ MUTANTS = [
         "if known_signs[other] == signs[row]",
         "if True",
         "tests/index/test_units.py tests/index/test_findings_index.py",
+    ),
+    # What is silence
+    Mutant(
+        "known words that say nothing are silence",
+        READING + "openness.py",
+        "return flags.unknown_stated or _tells_without_saying(tags, roles)",
+        "return flags.unknown_stated",
+        NOTHING_UNDERSTOOD,
+    ),
+    Mutant(
+        "a form is prose",
+        READING + "openness.py",
+        "or _FORM.search(plain)",
+        "or False",
+        NOTHING_UNDERSTOOD,
+    ),
+    Mutant(
+        "one side is both",
+        ENRICH + "facts.py",
+        "return len(sides) == 1 and any(",
+        "return False and any(",
+        NOTHING_UNDERSTOOD,
+    ),
+    Mutant(
+        "any part of the body is the lexicon's",
+        ENRICH + "readable.py",
+        "if exam.names_part and lexicon.names_studies and not exam.names_study:",
+        "if False:",
+        NOTHING_UNDERSTOOD,
+    ),
+    Mutant(
+        "almost normal is normal",
+        READING + "grammar.py",
+        "if self._is_not_quite():",
+        "if False:",
+        "tests/reading/test_openness.py",
+    ),
+    Mutant(
+        "a hip fracture is no fracture",
+        READING + "grammar.py",
+        "if finding.device or bodily or (placed and finding.of):",
+        "if finding.device or (placed and finding.of):",
+        "tests/reading/test_openness.py",
+    ),
+    Mutant(
+        "enlarged is enlarged, of whatever organ",
+        READING + "assertions.py",
+        'f"{self.name} {self.concept}" if self.name else self.concept',
+        "self.name or self.concept",
+        "tests/reading/test_openness.py",
     ),
     # Rewards and metrics
     Mutant(

@@ -65,9 +65,11 @@ def is_hedged(said: Assertion, lexicon: Lexicon) -> bool:
 
 def _tells_without_saying(tags: list[Meaning], roles: frozenset[str]) -> bool:
     """Whether a sentence that asserts nothing speaks of something: "the left lung is down"."""
-    if roles & _TELLING and not roles & {"leaning", "prior", "blank"}:
-        return True
     names = any(tag.is_name for tag in tags)
+    told = roles & _TELLING and not roles & {"leaning", "prior", "blank"}
+    placed = "blank" in roles and roles & {"left", "right"}  # "there is XXXX on the left"
+    if told or (not names and ("vague" in roles or placed)):
+        return True
     bare = all(tag.is_name or not tag.phrase[0].isalpha() or not tag.roles - _PLAIN for tag in tags)
     return names and not bare and not roles & _FRAMES
 

@@ -204,7 +204,7 @@ class Reader:
             words=sum([part.isalpha() for tag in tags for part in tag.phrase]),
             unknown=tuple(grammar.flags.unknown),
             superseded="superseded" in roles,
-            heading=_heading(assertions, tags),
+            heading=_heading(assertions, tags, lexicon),
             names_elsewhere=any(
                 name in hidden for tag in tags for name in (*tag.structures, *tag.adjective_of)
             ),
@@ -237,10 +237,14 @@ def _content(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> Content:
     )
 
 
-def _heading(assertions: tuple[Assertion, ...], tags: list[Meaning]) -> str | None:
+def _heading(
+    assertions: tuple[Assertion, ...], tags: list[Meaning], lexicon: Lexicon
+) -> str | None:
     """Returns the structure of a sentence that only names it, or that it labels."""
     if len(tags) > 1 and tags[0].structures and tags[1].phrase == (":",):
-        return tags[0].structures[0]
+        label = tags[0].structures[0]
+        elsewhere = lexicon.structures[label].findings_are or label in lexicon.out_of_view
+        return label if elsewhere or label in lexicon.region else None
     named = [tag.structures[0] for tag in tags if tag.structures]
     bare = all(tag.structures or not tag.phrase[0].isalpha() for tag in tags)
     return named[0] if len(named) == 1 and bare and not assertions else None

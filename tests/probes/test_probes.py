@@ -15,13 +15,16 @@ from semenrich_datasets.enrich.facts import refusal
 from semenrich_datasets.reading import Reader
 from semenrich_datasets.sentences import split_sentences
 
-TEMPLATES = Path(__file__).with_name("templates.toml")
+# Those that the grammar was written with, and two sets that others wrote without seeing it.
+TEMPLATES = [
+    Path(__file__).with_name(f"{name}.toml") for name in ("templates", "unseen_1", "unseen_2")
+]
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "sentences_dev.jsonl"
 
 # Of a thousand.
 WRONGLY_NORMAL = 2
 LET_THROUGH = 5
-DENIALS_READ = 950
+DENIALS_READ = 920
 # Of the cases written by hand: unsafe; wrong where it does no harm; refused for another reason.
 UNSAFE = 2
 MISREAD = 13
@@ -33,9 +36,9 @@ def reader():
     return Reader()
 
 
-@pytest.fixture(scope="module")
-def made():
-    return probes(TEMPLATES)
+@pytest.fixture(scope="module", params=TEMPLATES, ids=lambda file: file.stem)
+def made(request):
+    return probes(request.param)
 
 
 def sign_of(reader, text):
@@ -51,8 +54,8 @@ def told(wrong):
 
 
 def test_there_are_probes_of_every_kind(made):
-    assert len(made) > 5_000
-    assert {probe["denial"] for probe in made} == {"refuse", "redundant_or_refuse", "any"}
+    assert len(made) > 700
+    assert {"refuse", "redundant_or_refuse"} <= {probe["denial"] for probe in made}
     assert len({probe["kind"] for probe in made}) > 10
 
 
