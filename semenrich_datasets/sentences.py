@@ -50,7 +50,8 @@ _EDGE_MARKS = " \t\r\n.,;:!?"
 _WHITE_SPACE = re.compile(r"\s+")
 _NEXT_WORD = re.compile(r"\S*")
 _LINE_BREAK = re.compile(_LINE_END)
-_LAST_LINE_END = re.compile(rf"(?:{_LINE_END}|\s)+$")
+_LONGEST_LINE_END = len("<br />")
+_LAST_LINE_END = re.compile(rf"{_LINE_END}$")
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-[ \t]*\n\s*(?=[a-z])")
 _DOTS = re.compile(r"\.{3,}(?=\s*\w)")
 _GLUED = re.compile(r"(?<=[a-z]{4})(?=[A-Z][a-z]{3})")
@@ -215,11 +216,23 @@ def _polish(sentence: str) -> str:
 
 
 def _append_span(spans: list[tuple[int, int]], text: str, start: int, end: int) -> None:
-    piece = text[start:end]
-    stripped = _LAST_LINE_END.sub("", piece).strip()
+    piece = text[start : _end_of_text(text, start, end)]
+    stripped = piece.lstrip()
     if any(map(str.isalnum, stripped)):
-        start += len(piece) - len(piece.lstrip())
+        start += len(piece) - len(stripped)
         spans.append((start, start + len(stripped)))
+
+
+def _end_of_text(text: str, start: int, end: int) -> int:
+    """Returns where a piece ends without the white space and line ends behind it."""
+    while end > start:
+        if text[end - 1].isspace():
+            end -= 1
+        elif ended := _LAST_LINE_END.search(text, max(start, end - _LONGEST_LINE_END), end):
+            end = ended.start()
+        else:
+            break
+    return end
 
 
 def _skip_list_mark(text: str, position: int, last_item: int) -> tuple[int, int]:

@@ -238,7 +238,7 @@ MUTANTS = [
     Mutant(
         "any part of the body is the lexicon's",
         ENRICH + "readable.py",
-        "if exam.names_part and lexicon.names_studies and not exam.names_study:",
+        "if exam.names_outside and lexicon.names_studies and not exam.names_study:",
         "if False:",
         NOTHING_UNDERSTOOD,
     ),
@@ -258,9 +258,9 @@ MUTANTS = [
     ),
     Mutant(
         "enlarged is enlarged, of whatever organ",
-        READING + "assertions.py",
-        'f"{self.name} {self.concept}" if self.name else self.concept',
-        "self.name or self.concept",
+        INDEX + "units.py",
+        'f"{one} of {one.concept}" if one.name else str(one)',
+        "str(one)",
         "tests/reading/test_openness.py",
     ),
     # Rewards and metrics

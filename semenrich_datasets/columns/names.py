@@ -139,7 +139,7 @@ def find_columns(
     report = findings if findings in _wholes(names) else None
     if context_columns is None:
         context = _find_context(names, findings)
-        if report is None:
+        if report is None and not looks_like_impression(findings):
             report = _first(_known(names, _REPORT))
     else:
         context = tuple(_resolve(name, names, "context_columns") for name in context_columns)

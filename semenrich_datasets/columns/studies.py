@@ -63,7 +63,9 @@ def _read_row(rows: Mapping[str, Sequence[Any]], row: int, columns: ReportColumn
     context: dict[str, str] = {}
     history: dict[str, str] = {}
     exams = [text for name in columns.exam if (text := _text(rows, row, name))]
-    if columns.report and (whole := _text(rows, row, columns.report)):
+    concluded = columns.impression is not None and _text(rows, row, columns.impression)
+    needed = columns.report == columns.findings or not concluded
+    if columns.report and needed and (whole := _text(rows, row, columns.report)):
         sections = cut_sections(whole)
         headed = bool({"findings", "impression"} & sections.keys())
         if columns.report == columns.findings and headed:

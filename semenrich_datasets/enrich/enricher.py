@@ -243,7 +243,7 @@ class SemEnricher:
             `ValueError`: When the text, a context or the image column is missing, a column that
                 looks like an impression is not used, or a guard does not answer each proposal.
         """
-        if not isinstance(rows, Mapping):
+        if not isinstance(rows, (Mapping, pd.DataFrame)):
             msg = (
                 f"expected a row or a batch as a dict, found a {type(rows).__name__}: call map "
                 "without input_columns, and on with_format(None)"

@@ -52,7 +52,7 @@ def _is_of_kind(findings: Sequence[Reading], exam: Reading, lexicon: Lexicon) ->
     headings = [reading for reading in findings if reading.words <= _HEADING_WORDS]
     if exam.names_elsewhere or any(one.names_other_study for one in (exam, *headings)):
         return False
-    if exam.names_part and lexicon.names_studies and not exam.names_study:
+    if exam.names_outside and lexicon.names_studies and not exam.names_study:
         return False  # "shoulder", "abdomen"
     inside = sum(
         reading.understood and any(said.concept in lexicon.region for said in reading.assertions)

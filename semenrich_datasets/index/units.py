@@ -48,7 +48,9 @@ def content_key(reading: Reading) -> str | None:
     """Writes the content of an understood sentence: equal for paraphrases; None for others."""
     if reading.content is None:
         return None
-    return "; ".join(sorted(map(str, reading.content)))
+    # "enlarged" alone would be the same of the liver and of the spleen.
+    said = (f"{one} of {one.concept}" if one.name else str(one) for one in reading.content)
+    return "; ".join(sorted(said))
 
 
 def cluster_key(cluster_id: int, reading: Reading) -> str:

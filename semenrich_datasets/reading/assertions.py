@@ -51,9 +51,7 @@ class Assertion:
 
     def __str__(self) -> str:
         """Writes it for a reader: "present left pleural_effusion (upper lobe)"."""
-        # "enlarged" alone would be the same of the liver and of the spleen.
-        named = f"{self.name} {self.concept}" if self.name else self.concept
-        words = (self.status, self.narrowing, self.side, named)
+        words = (self.status, self.narrowing, self.side, self.name or self.concept)
         notes = [*sorted(self.places), *(f"not {name}" for name in sorted(self.rules_out))]
         text = " ".join(word for word in words if word)
         return f"{text} ({', '.join(notes)})" if notes else text

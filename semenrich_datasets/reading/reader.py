@@ -69,7 +69,7 @@ class Reading:
             of it.
         names_other_study (`bool`): whether it names a study of another kind ("MRI").
         names_study (`bool`): whether it names a study of the lexicon's kind ("chest").
-        names_part (`bool`): whether it names a structure or a finding.
+        names_outside (`bool`): whether it names a structure outside the lexicon's region.
     """
 
     text: str
@@ -94,7 +94,7 @@ class Reading:
     names_elsewhere: bool = field(repr=False)
     names_other_study: bool = field(repr=False)
     names_study: bool = field(repr=False)
-    names_part: bool = field(repr=False)
+    names_outside: bool = field(repr=False)
 
     @property
     def is_transferable(self) -> bool:
@@ -210,7 +210,11 @@ class Reader:
             ),
             names_other_study="other_study" in roles,
             names_study="study" in roles,
-            names_part=any(tag.is_name for tag in tags),
+            names_outside=any(
+                name not in lexicon.region
+                for tag in tags
+                for name in (*tag.structures, *tag.adjective_of)
+            ),
         )
 
 

