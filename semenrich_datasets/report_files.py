@@ -98,7 +98,7 @@ def save_reports(reports: Dataset, target: str, settings: Mapping[str, Any] | No
 def settings_path(target: str) -> Path:
     """Gives where the settings of saved reports stand: in their folder, or beside their file."""
     path = Path(target)
-    return path.with_suffix(f".{SETTINGS_NAME}") if path.suffix else path / SETTINGS_NAME
+    return path.with_name(f"{path.name}.{SETTINGS_NAME}") if path.suffix else path / SETTINGS_NAME
 
 
 def read_settings(source: str) -> dict[str, Any] | None:

@@ -128,15 +128,15 @@ def test_the_index_is_kept_beside_the_output_and_moves_with_it(folder, tmp_path)
     output = run("enrich", folder / "reports.csv", "-o", target, "--preset", "paper")
     assert f"index -> {tmp_path / 'here' / 'out.index'}" in output
     names = sorted(path.name for path in target.parent.iterdir())
-    assert names == ["out.index", "out.parquet", "out.semenrich.json"]
-    settings = json.loads((target.parent / "out.semenrich.json").read_text())
+    assert names == ["out.index", "out.parquet", "out.parquet.semenrich.json"]
+    settings = json.loads((target.parent / "out.parquet.semenrich.json").read_text())
     kept = FindingsIndex.from_pretrained(target.parent / "out.index")
     assert (settings["preset"], settings["index_folder"]) == ("paper", "out.index")
     assert settings["index_digest"] == kept.digest
     assert kept.config.preset == "paper"
     moved = target.parent.rename(tmp_path / "there")
     # A Parquet file carries its settings in itself.
-    (moved / "out.semenrich.json").unlink()
+    (moved / "out.parquet.semenrich.json").unlink()
     run("audit", moved / "out.parquet", "-o", tmp_path / "audit.html")
     data = page_data(tmp_path / "audit.html")
     assert data["about"]["preset"] == "paper"
@@ -147,7 +147,7 @@ def test_an_index_that_was_not_kept_must_be_named(folder, tmp_path):
     target = tmp_path / "out.jsonl"
     output = run("enrich", folder / "reports.csv", "-o", target, "--no-keep-index")
     assert "the index was not kept" in output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.semenrich.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.semenrich.json"]
     output = fail("audit", target, "-o", tmp_path / "audit.html")
     assert "is not where it was: name it with --index INDEX" in output
     index = folder / "again.index"

@@ -85,9 +85,9 @@ SETTINGS = {"preset": "paper", "max_added": None, "context_columns": ["impressio
 @pytest.mark.parametrize(
     ("name", "beside"),
     [
-        ("out.csv", "out.semenrich.json"),
-        ("out.jsonl", "out.semenrich.json"),
-        ("out.parquet", "out.semenrich.json"),
+        ("out.csv", "out.csv.semenrich.json"),
+        ("out.jsonl", "out.jsonl.semenrich.json"),
+        ("out.parquet", "out.parquet.semenrich.json"),
         ("out", "out/semenrich.json"),
     ],
 )
