@@ -147,7 +147,10 @@ def test_an_index_that_was_not_kept_must_be_named(folder, tmp_path):
     target = tmp_path / "out.jsonl"
     output = run("enrich", folder / "reports.csv", "-o", target, "--no-keep-index")
     assert "the index was not kept" in output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.semenrich.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "out.jsonl",
+        "out.jsonl.semenrich.json",
+    ]
     output = fail("audit", target, "-o", tmp_path / "audit.html")
     assert "is not where it was: name it with --index INDEX" in output
     index = folder / "again.index"
