@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -271,6 +272,11 @@ def suggest(
     typer.echo(text if output is None else f"-> {output}")
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Prints a warning as a line for who typed a command, not as one of code."""
+    typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)
+
+
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """Turns what a user can mend into one line and exit code 1; other errors keep their trace."""
@@ -279,7 +285,9 @@ def _clear_errors() -> Iterator[None]:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     mendable = (ValueError, OSError, ImportError, huggingface_hub.errors.HfHubHTTPError)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
     except mendable as error:
         typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
         raise typer.Exit(1) from error

@@ -135,6 +135,7 @@ def find_columns(
         Columns: findings = 'Findings_EN', impression = 'Impressions_EN', images = 'VolumeName'
         ```
     """
+    check_names(names)
     findings = _resolve(text_column, names, "text_column") if text_column else _findings(names)
     report = findings if findings in _wholes(names) else None
     if context_columns is None:
@@ -165,6 +166,15 @@ def find_columns(
         exam=tuple(exams),
         report=report,
     )
+
+
+def check_names(names: object) -> None:
+    """Raises `TypeError` for what is no list of names, such as those of an untold stream."""
+    if names is None or isinstance(names, str):
+        raise TypeError(
+            f"expected a list of column names, found {names!r}: of a stream without features take "
+            "list(next(iter(stream)))"
+        )
 
 
 def looks_like_impression(name: str) -> bool:

@@ -21,6 +21,7 @@ from semenrich_datasets.columns import (
     ReportColumns,
     StudyTexts,
     check_column,
+    check_names,
     find_columns,
     read_texts,
 )
@@ -288,6 +289,7 @@ class SemEnricher:
             `ValueError`: When the findings are not found, a given column is missing, or one that
                 looks like an impression is not used.
         """
+        check_names(names)
         own = (self.enriched_column, self.added_column)
         return _found_columns(
             tuple(name for name in names if name not in own),

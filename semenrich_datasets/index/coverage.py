@@ -70,7 +70,7 @@ class Coverage:
         for name, items in (("words", self.words[:8]), ("sentences", self.sentences[:5])):
             if items:
                 told = ", ".join(f"{item.text!r} ({item.reports:,})" for item in items)
-                lines.append(f"  {name} that were not, by reports: {told}")
+                lines.append(f"  {name} that were not, with how often: {told}")
         return "\n".join(lines)
 
 

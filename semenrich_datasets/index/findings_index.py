@@ -198,6 +198,11 @@ class FindingsIndex:
         index._remember(digest, location)
         return index
 
+    def __repr__(self) -> str:
+        """One line, without a word of the corpus."""
+        counts = f"{self.sentences.num_rows:,} sentences, {self.unit_table.num_rows:,} units"
+        return f"FindingsIndex({self.config.reports:,} reports, {counts}, {self.config.lexicon!r})"
+
     def save_pretrained(self, folder: str | os.PathLike[str]) -> str:
         """Saves the index; an index that is already there stays whole until the new one is.
 

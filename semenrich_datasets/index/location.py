@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from semenrich_datasets.index.files import HUB_PATTERNS, IndexFileError, read_config
 
@@ -79,13 +79,17 @@ def find_index(
     folder = Path(name_or_path)
     if folder.is_dir():
         return Location(str((folder / subfolder).resolve()))
-    root = snapshot_download(
-        str(name_or_path),
-        revision=revision,
-        token=token,
-        force_download=force_download,
-        allow_patterns=_patterns(subfolder),
-    )
+    try:
+        root = snapshot_download(
+            str(name_or_path),
+            revision=revision,
+            token=token,
+            force_download=force_download,
+            allow_patterns=_patterns(subfolder),
+        )
+    except HFValidationError as error:
+        msg = f"no folder {name_or_path}, and no id of a Hub repository either: look at the path"
+        raise FileNotFoundError(msg) from error
     # The Hub's cache keeps each commit in a folder of its name.
     return Location(subfolder, str(name_or_path), Path(root).name)
 
