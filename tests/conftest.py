@@ -12,6 +12,11 @@ from threading import Thread
 import pytest
 from hub_http import TOKEN, HubServer
 from hub_server import HubHandler
+from hypothesis import settings
+
+# The same examples in each run: who wants others passes --hypothesis-profile=default.
+settings.register_profile("deterministic", derandomize=True, database=None)
+settings.load_profile("deterministic")
 
 
 @dataclass(frozen=True)
