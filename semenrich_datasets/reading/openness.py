@@ -55,7 +55,9 @@ def is_lost(
         return True
     if not assertions:
         return flags.unknown_stated or _tells_without_saying(tags, roles)
-    return any(_is_unspecific(said, flags, lexicon) for said in assertions)
+    # "The findings are nonspecific" speaks of what was told before.
+    refers = bool(roles & {"article", "prior", "leaning", "normal", "uncertain"})
+    return any(_is_unspecific(said, flags, lexicon, refers=refers) for said in assertions)
 
 
 def is_hedged(said: Assertion, lexicon: Lexicon) -> bool:
@@ -74,10 +76,11 @@ def _tells_without_saying(tags: list[Meaning], roles: frozenset[str]) -> bool:
     return names and not bare and not roles & _FRAMES
 
 
-def _is_unspecific(said: Assertion, flags: Flags, lexicon: Lexicon) -> bool:
+def _is_unspecific(said: Assertion, flags: Flags, lexicon: Lexicon, *, refers: bool) -> bool:
     """Whether something is wrong, and not said what: "abnormal chest", "lungs: abnormal"."""
     if said.concept == ANYTHING:
-        return said.status == "present" or (said.is_abnormal and flags.unknown_stated)
+        told = said.status == "present" and not refers
+        return told or (said.is_abnormal and flags.unknown_stated)
     structure = lexicon.structures.get(said.concept)
     return structure is not None and bool(structure.overview_of) and said.status == "present"
 
