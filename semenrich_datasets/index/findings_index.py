@@ -25,6 +25,7 @@ from semenrich_datasets.index.building import (
     BuildSettings,
     Clustering,
     ClusteringName,
+    IndexParts,
     build_parts,
     clustering_config,
     splitter_of,
@@ -221,14 +222,11 @@ class FindingsIndex:
         return write_index(folder, self.config.to_dict(), self._writers(), card)
 
     def _writers(self) -> Mapping[str, Writer]:
-        return part_writers(
-            self.sentences,
-            self.unit_table,
-            self.cooccurrence,
-            self.agreement,
-            self.search,
-            self.reader,
-        )
+        return part_writers(*self._parts[1:])
+
+    @property
+    def _parts(self) -> IndexParts:
+        return IndexParts(*(getattr(self, name) for name in IndexParts._fields))
 
     def push_to_hub(
         self,
@@ -284,16 +282,7 @@ class FindingsIndex:
         location = self.__dict__.get("_location")
         if location is not None:
             return _open_again, (self.digest, location)
-        parts = (
-            self.config,
-            self.sentences,
-            self.unit_table,
-            self.cooccurrence,
-            self.agreement,
-            self.search,
-            self.reader,
-        )
-        return _make_again, (self.digest, parts)
+        return _make_again, (self.digest, tuple(self._parts))
 
     @cached_property
     def lookup(self) -> dict[str, int]:

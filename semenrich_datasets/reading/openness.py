@@ -14,7 +14,7 @@ from semenrich_datasets.reading.scope import Flags
 # A form: what is ticked, and what is only printed, cannot be told apart for sure.
 _FORM = re.compile(r"\[\s*[xX]?\s*\]|\([xX]\)|[☐☑☒]|\[[^\]]*\|[^\]]*\]|=\s*[01]\b")
 # By itself a sentence of these says something, though not of what.
-_TELLING = frozenset({"abnormal", "vague", "partial", "doubt", "quantity", "hidden", *DEGREES})
+_TELLING = frozenset({"abnormal", "vague", "partial", "doubt", "quantity", *DEGREES})
 # A sentence that names a structure and holds one of these needs no assertion to be understood.
 _FRAMES = frozenset({"prior", "blank", "leaning", "normal", "asked", "other_study"})
 # Words that make a heading of a structure's name no sentence.

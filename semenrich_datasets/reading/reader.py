@@ -182,6 +182,7 @@ class Reader:
         settled = understood and not compares
         # "has increased" and "has decreased" do not say the same of a finding.
         hidden = lexicon.out_of_view
+        places = {name for tag in tags for name in (*tag.structures, *tag.adjective_of)}
         changes = sign == "abnormal" and compares
         return Reading(
             text=normalized,
@@ -205,16 +206,10 @@ class Reader:
             unknown=tuple(grammar.flags.unknown),
             superseded="superseded" in roles,
             heading=_heading(assertions, tags, lexicon),
-            names_elsewhere=any(
-                name in hidden for tag in tags for name in (*tag.structures, *tag.adjective_of)
-            ),
+            names_elsewhere=not hidden.isdisjoint(places),
             names_other_study="other_study" in roles,
             names_study="study" in roles,
-            names_outside=any(
-                name not in lexicon.region
-                for tag in tags
-                for name in (*tag.structures, *tag.adjective_of)
-            ),
+            names_outside=not lexicon.region.issuperset(places),
         )
 
 
