@@ -211,7 +211,7 @@ MUTANTS = [
         INDEX + "units.py",
         "if known_signs[other] == signs[row]",
         "if True",
-        "tests/index/test_units.py tests/index/test_findings_index.py",
+        "tests/index/test_units.py tests/index/test_held_units.py",
     ),
     # What is silence
     Mutant(

@@ -8,6 +8,7 @@ from fakes import FakeEncoder, UnusableEncoder, build_index, made_up_reports
 
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.index import Unit
+from semenrich_datasets.index.clustering import DBSCAN
 
 
 @pytest.fixture
