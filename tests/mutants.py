@@ -132,7 +132,7 @@ MUTANTS = [
         READING + "reader.py",
         "            or self.out_of_view\n",
         "",
-        "tests/reading tests/enrich/test_readable.py",
+        "tests/reading/test_openness.py",
     ),
     Mutant(
         "what was not understood is a sign of health",
@@ -146,7 +146,7 @@ MUTANTS = [
         ENRICH + "facts.py",
         "self._left_open = _ALL_OPEN",
         "pass",
-        "tests/enrich/test_readable.py tests/enrich/test_facts.py tests/probes",
+        "tests/reading/test_openness.py",
     ),
     Mutant(
         "a report of another kind is silent on the chest",

@@ -66,3 +66,19 @@ def test_an_eponym_is_one_phrase():
 
     assert tokenize("Baker's cyst") == tokenize("baker cyst")
     assert tokenize("it's clear") == ("it", "is", "clear")
+
+
+@pytest.mark.parametrize("sentence", ["The knee is normal.", "No abnormality of the brain."])
+def test_what_such_studies_do_not_show_does_not_travel(sentence):
+    reading = READER.read(sentence)
+    assert reading.sign == "normal"
+    assert reading.understood
+    assert not reading.is_transferable
+    assert refusal(sentence, "The heart is normal.", lexicon=READER) == "other_kind"
+
+
+@pytest.mark.parametrize("told", ["There is a frobnication.", "Air on the left."])
+def test_beside_what_is_lost_everything_is_open(told):
+    for addition in ("No pleural effusion.", "The bones are intact.", "Normal heart."):
+        assert refusal(addition, f"Midline trachea. {told}", lexicon=READER) == "left_open"
+        assert refusal(addition, "Midline trachea.", told, lexicon=READER) == "left_open"
