@@ -58,9 +58,12 @@ def tokenize(text: str) -> tuple[str, ...]:
 
     De-identification blanks of any style ("XXXX", "___", "[**...**]", "***") are one token.
     """
-    lowered = _NOT.sub(lambda found: _NOT_FORMS.get(found[1], found[1]) + " not", text.lower())
-    lowered = _POSSESSIVE.sub("", _IS.sub(r"\1 is", lowered)).replace("[**", " ___ ")
-    lowered = _NON.sub("non", lowered)  # "non-specific" denies nothing that follows
+    lowered = text.lower().replace("[**", " ___ ")
+    if "'" in lowered or "’" in lowered:
+        lowered = _NOT.sub(lambda found: _NOT_FORMS.get(found[1], found[1]) + " not", lowered)
+        lowered = _POSSESSIVE.sub("", _IS.sub(r"\1 is", lowered))
+    if "non" in lowered:
+        lowered = _NON.sub("non", lowered)  # "non-specific" denies nothing that follows
     return tuple(map(_token, _TOKEN.findall(lowered)))
 
 

@@ -46,11 +46,14 @@ def is_lost(
     plain: str,
     assertions: tuple[Assertion, ...],
     tags: list[Meaning],
+    roles: frozenset[str],
     flags: Flags,
     lexicon: Lexicon,
 ) -> bool:
-    """Tells whether a sentence states something of which it is not understood what it is."""
-    roles = frozenset().union(*(tag.roles for tag in tags))
+    """Tells whether a sentence states something of which it is not understood what it is.
+
+    `roles` are those of all its `tags`.
+    """
     if flags.attribute_alone or "hidden" in roles or _FORM.search(plain):
         return True
     if not assertions:

@@ -200,7 +200,7 @@ class Reader:
             logic=reduce(or_, parts, Logic()),
             parts=parts,
             left_open=left_open(assertions, tags, lexicon, settled=settled),
-            lost=endless or is_lost(plain, assertions, tags, grammar.flags, lexicon),
+            lost=endless or is_lost(plain, assertions, tags, roles, grammar.flags, lexicon),
             content=None if changes or not understood else _content(assertions, lexicon),
             words=sum([part.isalpha() for tag in tags for part in tag.phrase]),
             unknown=tuple(grammar.flags.unknown),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import takewhile
+from itertools import combinations, takewhile
 
 # Shorter words have too many neighbors that mean something else.
 _SHORTEST = 5
@@ -69,7 +69,8 @@ def _deletions(word: str) -> set[str]:
     once = {word[:i] + word[i + 1 :] for i in range(len(word))}
     if len(word) < _LONG:
         return once | {word}
-    return once | {word} | {form[:i] + form[i + 1 :] for form in once for i in range(len(form))}
+    pairs = combinations(range(len(word)), 2)
+    return once | {word} | {word[:i] + word[i + 1 : j] + word[j + 1 :] for i, j in pairs}
 
 
 @lru_cache(maxsize=2**14)
