@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import util
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 import numpy as np
 from tqdm.auto import tqdm
 
-from semenrich_datasets.index.vector_cache import VectorCache, Vectors
+from semenrich_datasets.index.vector_cache import Vectors, assemble, open_cache
+from semenrich_datasets.index.weights import weights_digest
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -134,7 +133,7 @@ def embed_sentences(
         raise ValueError(f"expected batch_size of at least 1, found {batch_size}")
     encoder = load_encoder(encoder)
     distinct = sorted(set(sentences))
-    cache = _open_cache(encoder, cache_dir)
+    cache = open_cache(_identity(encoder), cache_dir, "embeddings")
     parts = list(cache.read(distinct)) if cache else []
     missing = sorted(set(range(len(distinct))).difference(*(rows for rows, _ in parts)))
     with tqdm(
@@ -147,9 +146,9 @@ def embed_sentences(
         for rows, vectors in _embed(encoder, distinct, missing, batch_size, progress.update):
             parts.append((rows, vectors))
             if cache:
-                _write(cache, [distinct[row] for row in rows], vectors)
+                cache.keep([distinct[row] for row in rows], vectors)
     place = {sentence: row for row, sentence in enumerate(distinct)}
-    return _assemble(parts, len(distinct))[[place[sentence] for sentence in sentences]]
+    return assemble(parts, len(distinct))[[place[sentence] for sentence in sentences]]
 
 
 def _load_sentence_transformer(name: str) -> SentenceTransformer:
@@ -188,34 +187,7 @@ def _identity(encoder: Encoder) -> str | None:
 
 
 def _weights_digest(model: SentenceTransformer) -> str:
-    """Gives 16 hex digits that change with any weight, and not with how libraries name them."""
-    import torch
-
-    weights = (weight.detach().cpu().contiguous() for weight in model.parameters())
-    digests = sorted(
-        hashlib.sha256(weight.view(-1).view(torch.uint8).numpy().tobytes()).digest()
-        for weight in weights
-    )
-    return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
-
-
-def _open_cache(encoder: Encoder, cache_dir: str | os.PathLike[str] | None) -> VectorCache | None:
-    identity = _identity(encoder)
-    if identity is None:
-        return None
-    if cache_dir is None:
-        from huggingface_hub.constants import HF_HOME
-
-        cache_dir = Path(HF_HOME) / "semenrich" / "embeddings"
-    return VectorCache(Path(cache_dir), identity)
-
-
-def _write(cache: VectorCache, sentences: list[str], vectors: Vectors) -> None:
-    try:
-        cache.write(sentences, vectors)
-    except OSError as error:
-        # A full or read-only disk costs time in the next run, not this run's work.
-        warnings.warn(f"vectors are not kept: {error}", RuntimeWarning, stacklevel=3)
+    return weights_digest(model.parameters())
 
 
 def _embed(
@@ -334,16 +306,3 @@ def _unit_rows(raw: Any, expected: int) -> Vectors:
         )
     unit: Vectors = (vectors / norms).astype(np.float32)
     return unit
-
-
-def _assemble(parts: list[tuple[list[int], Vectors]], n: int) -> Vectors:
-    dimensions = {vectors.shape[1] for _, vectors in parts}
-    if len(dimensions) > 1:
-        raise ValueError(
-            f"expected vectors of one dimension, found {sorted(dimensions)}: two encoders share "
-            "one name in the cache; rename one, or pass another cache_dir"
-        )
-    whole = np.empty((n, dimensions.pop()), dtype=np.float32)
-    for rows, vectors in parts:
-        whole[rows] = vectors
-    return whole

@@ -1,4 +1,4 @@
-"""Sentence vectors kept on disk, in files written once: runs may be killed, or share a folder."""
+"""Vectors kept on disk, in files written once: runs may be killed, or share a folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _KEY_BYTES = 16
 
 @dataclass(frozen=True)
 class VectorCache:
-    """The vectors of one encoder, found by sentence; the sentences' text is not stored.
+    """The vectors of one encoder, found by what was embedded, of which only digests are stored.
+
+    An item is a sentence, or the bytes that stand for an image.
 
     Args:
         root (`Path`): the folder that holds a folder for each encoder.
@@ -38,19 +40,19 @@ class VectorCache:
         """Where this encoder's files lie."""
         return self.root / re.sub(r"[^\w.@-]+", "--", self.encoder)
 
-    def read(self, sentences: Sequence[str]) -> Iterator[tuple[list[int], Vectors]]:
-        """Yields, file by file, rows of `sentences` (distinct) and their vectors.
+    def read(self, items: Sequence[str | bytes]) -> Iterator[tuple[list[int], Vectors]]:
+        """Yields, file by file, rows of `items` (distinct) and their vectors.
 
         Each row comes at most once. A damaged file is left out with a warning.
         """
-        wanted = {self._key(sentence): row for row, sentence in enumerate(sentences)}
+        wanted = {self._key(item): row for row, item in enumerate(items)}
         for path in sorted(self.folder.glob("*.parquet")):
             try:
                 rows, vectors = _read_file(path, wanted)
             except (OSError, pa.ArrowException, KeyError) as error:
                 warnings.warn(
-                    f"left out the damaged file {path} ({error}); its sentences are embedded "
-                    "again, and it can be deleted",
+                    f"left out the damaged file {path} ({error}); what it held is "
+                    "embedded again, and it can be deleted",
                     RuntimeWarning,
                     stacklevel=2,
                 )
@@ -58,12 +60,12 @@ class VectorCache:
             if rows:
                 yield rows, vectors
 
-    def write(self, sentences: Sequence[str], vectors: Vectors) -> None:
-        """Adds one file with the vectors of these sentences: a whole file or none.
+    def write(self, items: Sequence[str | bytes], vectors: Vectors) -> None:
+        """Adds one file with the vectors of these items: a whole file or none.
 
         Its name is the digest of its keys: processes at the same work write the same file.
         """
-        keys = [self._key(sentence) for sentence in sentences]
+        keys = [self._key(item) for item in items]
         table = pa.table(
             {
                 "key": pa.array(keys, pa.binary(_KEY_BYTES)),
@@ -79,9 +81,65 @@ class VectorCache:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _key(self, sentence: str) -> bytes:
-        text = f"{self.encoder}\0{sentence}".encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text, digest_size=_KEY_BYTES).digest()
+    def keep(self, items: Sequence[str | bytes], vectors: Vectors) -> None:
+        """Writes, and warns where the disk is full or read-only.
+
+        That costs time in the next run, not this run's work.
+        """
+        try:
+            self.write(items, vectors)
+        except OSError as error:
+            warnings.warn(f"vectors are not kept: {error}", RuntimeWarning, stacklevel=3)
+
+    def _key(self, item: str | bytes) -> bytes:
+        content = item if isinstance(item, bytes) else item.encode("utf-8", "surrogatepass")
+        origin = f"{self.encoder}\0".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(origin + content, digest_size=_KEY_BYTES).digest()
+
+
+def open_cache(
+    encoder: str | None, cache_dir: str | os.PathLike[str] | None, kind: str
+) -> VectorCache | None:
+    """Gives the cache of an encoder's vectors.
+
+    Args:
+        encoder (`str`, *optional*): the encoder's identity; without one there is no cache.
+        cache_dir (`str` or `os.PathLike`, *optional*): defaults to semenrich/`kind` in the Hugging
+            Face cache.
+        kind (`str`): the folder in the Hugging Face cache.
+    """
+    if encoder is None:
+        return None
+    if cache_dir is None:
+        from huggingface_hub.constants import HF_HOME
+
+        cache_dir = Path(HF_HOME) / "semenrich" / kind
+    return VectorCache(Path(cache_dir), encoder)
+
+
+def assemble(parts: Sequence[tuple[list[int], Vectors]], n: int) -> Vectors:
+    """Puts vectors into their rows.
+
+    Args:
+        parts (`Sequence`): rows and their vectors, at least one.
+        n (`int`): how many rows there are; those that no part names become NaN.
+
+    Returns:
+        `np.ndarray`: shape (n, d), float32.
+
+    Raises:
+        ValueError: if the parts are not of one dimension.
+    """
+    dimensions = {vectors.shape[1] for _, vectors in parts}
+    if len(dimensions) > 1:
+        raise ValueError(
+            f"expected vectors of one dimension, found {sorted(dimensions)}: two encoders share "
+            "one name in the cache; rename one, or pass another cache_dir"
+        )
+    whole = np.full((n, dimensions.pop()), np.nan, dtype=np.float32)
+    for rows, vectors in parts:
+        whole[rows] = vectors
+    return whole
 
 
 def _read_file(path: Path, wanted: dict[bytes, int]) -> tuple[list[int], Vectors]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from semenrich_datasets.enrich.guards.proposal import Proposal, batches, device
 from semenrich_datasets.enrich.reasons import Reason
+from semenrich_datasets.index.image_pixels import to_rgb
 
 if TYPE_CHECKING:
     import torch
@@ -135,7 +133,7 @@ class _Towers:
 
         features = []
         for batch in batches(list(images), batch_size):
-            pixels = self._image_processor([_rgb(image) for image in batch], return_tensors="pt")
+            pixels = self._image_processor([to_rgb(image) for image in batch], return_tensors="pt")
             features.append(self._embed(self._network.get_image_features, pixels))
         return torch.cat(features)
 
@@ -150,30 +148,3 @@ class _Towers:
 
 
 _load_towers = functools.lru_cache(maxsize=2)(_Towers)
-
-
-def _rgb(image: Any) -> Any:
-    """An RGB PIL image from a PIL image, a row of datasets' Image feature, or an array."""
-    import datasets
-    from PIL import Image
-
-    if isinstance(image, Mapping):  # undecoded: {"bytes": ..., "path": ...}
-        image = datasets.Image().decode_example(dict(image))
-    if isinstance(image, Image.Image) and not image.mode.startswith(("I", "F")):
-        return image.convert("RGB")
-    # Deep pixels (16 bit, float): PIL would clip them to white.
-    values = np.asarray(image)
-    if values.ndim == 3 and values.shape[0] in (1, 3) and values.shape[2] not in (1, 3, 4):
-        values = values.transpose(1, 2, 0)  # channels first, as torch has them
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[:, :, 0]
-    if values.dtype != np.uint8:
-        values = values.astype(np.float32)
-        low, high = (0.0, 1.0) if values.min() >= 0 and values.max() <= 1 else _span(values)
-        values = ((values - low) / (high - low) * 255).round().astype(np.uint8)
-    return Image.fromarray(values).convert("RGB")
-
-
-def _span(values: NDArray[np.float32]) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    return low, max(high, low + 1)
