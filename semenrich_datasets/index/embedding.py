@@ -168,14 +168,15 @@ def _load_sentence_transformer(name: str) -> SentenceTransformer:
         ) from error
 
 
-def _is_sentence_transformer(encoder: Encoder) -> TypeGuard[SentenceTransformer]:
+def is_sentence_transformer(encoder: object) -> TypeGuard[SentenceTransformer]:
+    """Says whether an encoder is a SentenceTransformer, without importing the package."""
     # Where the package was never imported there is no object of it: this saves seconds.
     package = sys.modules.get("sentence_transformers")
     return package is not None and isinstance(encoder, package.SentenceTransformer)
 
 
 def _identity(encoder: Encoder) -> str | None:
-    if not _is_sentence_transformer(encoder):
+    if not is_sentence_transformer(encoder):
         name = getattr(encoder, "name", None)
         return name if isinstance(name, str) and name else None
     digest = _weights_digest(encoder)
@@ -209,7 +210,7 @@ def _encoding(
     encoder: Encoder, batch_size: int, advance: _Advance
 ) -> Iterator[Callable[[list[str]], Any]]:
     """Gives the function that encodes a shard: through any object, one device, or several GPUs."""
-    if not _is_sentence_transformer(encoder):
+    if not is_sentence_transformer(encoder):
         yield lambda texts: _encode_in_batches(encoder, texts, batch_size, advance)
         return
     _keep_forked_workers_alive()

@@ -29,7 +29,6 @@ from semenrich_datasets.enrich.guards import (
     image_text,
 )
 from semenrich_datasets.enrich.guards.image_text import opposite
-from semenrich_datasets.index.image_pixels import to_rgb
 
 
 def proposal(sentence, findings="", context="", image=None):
@@ -309,14 +308,6 @@ def test_image_guard_refuses_what_the_picture_does_not_show(clip):
 def test_image_guard_takes_every_form_of_image(clip, form):
     proposals = [proposal(ABSENT, image=form(image)) for image in (BLACK, WHITE)]
     assert ImageTextGuard(clip)(proposals) == [None, "image"]
-
-
-def test_sixteen_bit_pixels_keep_their_contrast():
-    ramp = np.linspace(100, 40_000, 256).astype(np.uint16).reshape(16, 16)
-    for image in (ramp, Image.fromarray(ramp), png(Image.fromarray(ramp))):
-        values = np.asarray(to_rgb(image))
-        assert values.shape == (16, 16, 3)
-        np.testing.assert_array_equal(values[..., 0].ravel(), np.arange(256))
 
 
 def test_images_and_texts_are_embedded_once(clip, monkeypatch):
