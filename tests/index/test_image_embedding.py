@@ -25,6 +25,9 @@ def png(image):
     return {"bytes": buffer.getvalue(), "path": None}
 
 
+BAD = {"bytes": b"no image", "path": None}
+
+
 class CountingEncoder:
     """The first pixels of each picture; keeps how many it was asked for, and can die on the way."""
 
@@ -133,11 +136,9 @@ class TestForms:
 
 
 class TestBadImages:
-    BAD = {"bytes": b"no image", "path": None}
-
     def test_their_rows_are_nan_and_one_warning_counts_them(self, tmp_path):
         cut = png(IMAGES[3])["bytes"][:-30]
-        images = [self.BAD, IMAGES[0], None, self.BAD, png(IMAGES[1]), {"bytes": cut, "path": None}]
+        images = [BAD, IMAGES[0], None, BAD, png(IMAGES[1]), {"bytes": cut, "path": None}]
         images += ["none.png", {"bytes": None, "path": None}]
         encoder = CountingEncoder()
         with pytest.warns(
@@ -159,16 +160,16 @@ class TestBadImages:
     def test_they_are_not_kept(self, tmp_path):
         for _ in range(2):
             with pytest.warns(RuntimeWarning, match="1 that cannot be decoded"):
-                embed([self.BAD, IMAGES[0]], CountingEncoder(), tmp_path)
+                embed([BAD, IMAGES[0]], CountingEncoder(), tmp_path)
 
     def test_without_any_image_the_encoder_says_the_dimension(self, tmp_path):
         with pytest.warns(RuntimeWarning, match="2 of 2 images are NaN"):
-            vectors = embed([None, self.BAD], CountingEncoder(), tmp_path)
+            vectors = embed([None, BAD], CountingEncoder(), tmp_path)
         assert vectors.shape == (2, 5)
         assert np.isnan(vectors).all()
 
     def test_a_sequence_that_cannot_decode_a_row_goes_on(self, tmp_path):
-        rows = [png(IMAGES[0]), self.BAD, png(IMAGES[1])]
+        rows = [png(IMAGES[0]), BAD, png(IMAGES[1])]
         column = datasets.Dataset.from_dict(
             {"image": rows}, features=datasets.Features({"image": datasets.Image()})
         )["image"]

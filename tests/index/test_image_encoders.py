@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.models import Transformer
 from tokenizers import Tokenizer, models
 from transformers import (
     BertConfig,
@@ -22,6 +21,8 @@ from transformers import (
     Dinov2Config,
     Dinov2Model,
     PreTrainedTokenizerFast,
+    ResNetConfig,
+    ResNetModel,
     ViTConfig,
     ViTForImageClassification,
     ViTModel,
@@ -56,6 +57,11 @@ def tiny_clip():
     return CLIPModel(CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=12))
 
 
+def resnet():
+    config = ResNetConfig(embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic")
+    return ResNetModel(config)
+
+
 def convnext():
     config = ConvNextConfig(hidden_sizes=[4, 4, 8, 8], depths=[1, 1, 1, 1], image_size=32)
     return ConvNextModel(config)
@@ -67,6 +73,7 @@ MODELS = {
     "vit": lambda: ViTModel(ViTConfig(**VISION)),
     "no pooler": lambda: ViTModel(ViTConfig(**VISION), add_pooling_layer=False),
     "convnext": convnext,
+    "resnet": resnet,
 }
 
 
@@ -90,7 +97,9 @@ def expected(kind, model):
         if kind == "clip":
             return model.visual_projection(model.vision_model(pixels).pooler_output)
         output = model(pixels)
-        return output.last_hidden_state.mean(1) if kind == "no pooler" else output.pooler_output
+        if kind == "no pooler":
+            return output.last_hidden_state.mean(dim=1)
+        return output.pooler_output.flatten(1)
 
 
 class TestTransformers:
@@ -149,7 +158,13 @@ class TestNames:
         with pytest.raises(ValueError, match=f"settings {name.partition('@')[2]} of model, found"):
             load_image_encoder(name)
 
-    def test_buffers_and_image_settings_are_part_of_it(self, folder):
+    def test_running_means_are_part_of_it(self, tmp_path):
+        model = resnet()
+        name = load_image_encoder(saved(model, tmp_path / "model")).name
+        model.embedder.embedder.normalization.running_mean += 1
+        assert load_image_encoder(saved(model, tmp_path / "model")).name != name
+
+    def test_image_settings_are_part_of_it(self, folder):
         name = load_image_encoder(folder).name
         processor(16).save_pretrained(folder)
         assert load_image_encoder(folder).name == name
@@ -171,7 +186,7 @@ class TestSentenceTransformers:
         return model
 
     def test_its_images_are_those_of_the_model(self, clip, tmp_path):
-        model = SentenceTransformer(modules=[Transformer(str(clip))])
+        model = SentenceTransformer(str(clip))
         model.save_pretrained(str(tmp_path / "sentences"))
         encoders = [load_image_encoder(model), load_image_encoder(tmp_path / "sentences")]
         wanted = load_image_encoder(clip).encode(IMAGES)
