@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -111,12 +111,7 @@ class _VisionModel:
         if lacking := {key for key in random if "pooler" not in key and "mask_token" not in key}:
             raise ValueError(f"the files lack {len(lacking)} weights, such as {min(lacking)}")
         self._network = model.eval().to(_device())
-        weights = (
-            weight
-            for key, weight in model.state_dict().items()
-            if key not in random and weight.is_floating_point()
-        )
-        self.name = f"{_shown(origin)}@{weights_digest(weights, _settings(self._processor))}"
+        self.name = f"{_shown(origin)}@{_digest(model, self._processor, random)}"
 
     def encode(self, images: list[Image.Image], /) -> Any:
         import torch
@@ -145,8 +140,11 @@ class _SentenceTransformerImages:
 
     def __init__(self, model: SentenceTransformer, origin: str | None = None) -> None:
         self._model = model
-        known, _, digest = encoder_name(model).partition("@")
-        self.name = f"{_shown(origin or known)}@{digest}"
+        if origin is None:
+            origin = encoder_name(model).partition("@")[0]
+        processor = getattr(model[0], "processor", None)
+        processor = getattr(processor, "image_processor", processor)
+        self.name = f"{_shown(origin)}@{_digest(model, processor)}"
 
     def encode(self, images: list[Image.Image], /) -> Any:
         # Its types know of sentences alone in version 5.
@@ -214,9 +212,20 @@ def _shown(origin: str) -> str:
     return Path(origin).resolve().name if Path(origin).exists() else origin
 
 
+def _digest(model: torch.nn.Module, processor: Any, random: Collection[str] = ()) -> str:
+    """Gives the digest of weights, running means among them, and of what is done to pictures."""
+    weights = (
+        weight
+        for key, weight in model.state_dict().items()
+        if key not in random and weight.is_floating_point()
+    )
+    return weights_digest(weights, _settings(processor))
+
+
 def _settings(processor: Any) -> bytes:
-    """Gives what the processor does; off, absent and None are one, in lists of sizes too."""
-    values = {key: _plain(processor.to_dict().get(key)) for key in _SETTINGS}
+    # Off, absent and None are one, in lists of sizes too.
+    given = processor.to_dict() if hasattr(processor, "to_dict") else {}
+    values = {key: _plain(given.get(key)) for key in _SETTINGS}
     used = {key: value for key, value in values.items() if value is not None and value is not False}
     return json.dumps(used, sort_keys=True).encode()
 

