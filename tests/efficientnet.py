@@ -24,7 +24,7 @@ class EfficientNetLite0:
 
     Args:
         size (`int`): height and width to which pictures are brought, a multiple of 32. At 128 an
-            image costs a quarter of what it costs at the 224 of its training.
+            image costs a fifth of what it costs at the 224 of its training.
     """
 
     def __init__(self, size=128):

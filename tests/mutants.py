@@ -213,6 +213,28 @@ MUTANTS = [
         "if True",
         "tests/index/test_units.py tests/index/test_held_units.py",
     ),
+    # Images
+    Mutant(
+        "a missing image has the vector of another",
+        INDEX + "image_embedding.py",
+        "if row in keys else -1",
+        "if row in keys else 0",
+        "tests/index/test_image_embedding.py",
+    ),
+    Mutant(
+        "a pooler drawn at random is believed",
+        INDEX + "image_encoders.py",
+        'any("pooler" in key for key in random)',
+        "False",
+        "tests/index/test_image_encoders.py",
+    ),
+    Mutant(
+        "a fine-tuned vision model passes for its base",
+        INDEX + "image_encoders.py",
+        "if digest and digest != found:",
+        "if False:",
+        "tests/index/test_image_encoders.py",
+    ),
     # What is silence
     Mutant(
         "known words that say nothing are silence",
