@@ -212,12 +212,14 @@ def audit(
             return
         if data is None:
             raise ValueError("expected DATA, or --verdicts verdicts.csv")
-        from semenrich_datasets.audit import write_audit
+        from semenrich_datasets.audit import masked_truth, write_audit
         from semenrich_datasets.report_files import load_reports
 
         enricher = _enricher_of(data, index)
-        write_audit(output, load_reports(data, split), enricher, seed=seed)
-    typer.echo(f"-> {output}")
+        reports = load_reports(data, split)
+        masked = masked_truth(reports, enricher, seed=seed)
+        write_audit(output, reports, enricher, seed=seed, masked=masked)
+    typer.echo(f"{masked}\n-> {output}")
 
 
 def _open_place(index: str | None) -> dict[str, str]:

@@ -54,7 +54,7 @@ print(json.dumps([index.digest, enriched, files, commits[0], info.card_data.to_d
     assert title == "First"
     assert card["library_name"] == "semenrich"
     suffixes = [name.rsplit(".", 1)[1] for name in files if name != ".gitattributes"]
-    assert sorted(suffixes) == ["faiss", "json", "json", "md", *["parquet"] * 5]
+    assert sorted(suffixes) == ["faiss", "json", "json", "md", *["parquet"] * 8]
     assert {"README.md", "config.json"} <= set(files)
 
 
@@ -85,8 +85,11 @@ print(json.dumps([old.digest, new.digest, files, digests["try"]]))
         "agreement",
         "candidates",
         "cooccurrence",
+        "image_scaling",
         "lexicon",
         "sentences",
+        "silence",
+        "topics",
         "units",
         "vectors",
     ]

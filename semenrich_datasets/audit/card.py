@@ -6,6 +6,7 @@ import json
 
 import datasets
 
+from semenrich_datasets.audit.masked_truth import MaskedTruth, masked_truth
 from semenrich_datasets.audit.summary import Summary, named_counts, summarize
 from semenrich_datasets.enrich import SemEnricher
 from semenrich_datasets.index import FindingsIndex
@@ -45,6 +46,19 @@ Radiology reports with the normal findings that their authors most likely left o
 ```
 
 </details>
+
+## Estimated truth
+
+All that a report says on a topic was hidden, the rest was enriched, and what was added was compared
+with what had been hidden: {masked_reports:,} reports, judged by a model of silence that had not
+seen them. {masked_summary}
+
+| hidden | abnormal | opposite added | normal | said again |
+| --- | --- | --- | --- | --- |
+{masked_rows}
+
+This needs no label and no radiologist, and sees no more than the reader does: an abnormality that
+nobody states in any report is not in it.
 
 ## Limitations
 
@@ -93,18 +107,23 @@ def shown_texts(index: FindingsIndex) -> list[str | None]:
     return texts
 
 
-def dataset_card(enriched: datasets.Dataset, enricher: SemEnricher) -> str:
+def dataset_card(
+    enriched: datasets.Dataset, enricher: SemEnricher, masked: MaskedTruth | None = None
+) -> str:
     """Writes the body of the README.md of an enriched dataset; nothing is fetched for it.
 
     Args:
         enriched (`datasets.Dataset`): The output of `map(enricher)`.
         enricher ([`SemEnricher`]): What made it.
+        masked ([`MaskedTruth`], *optional*): Its masked truth, where it is known already; made here
+            by default.
 
     Returns:
         `str`: Markdown without front matter, for `DatasetCard.text`: what was done, the figures,
         the limits and the citation. It shows no sentence that fewer than 3 reports hold.
     """
     summary, config = summarize(enriched, enricher), enricher.index.config
+    masked = masked or masked_truth(enriched, enricher, min_scores=())
     settings = enricher.to_dict()
     names = ("preset", "strategy", "min_score", "max_added", "variant", "seed")
     shown = {name: "by default" if settings[name] is None else settings[name] for name in names}
@@ -126,6 +145,9 @@ def dataset_card(enriched: datasets.Dataset, enricher: SemEnricher) -> str:
         enriched_column=enricher.enriched_column,
         added_column=enricher.added_column,
         most_added="\n".join(_most_added(summary, shown_texts(enricher.index))),
+        masked_reports=masked.reports,
+        masked_summary=masked.summary(),
+        masked_rows="\n".join(_masked_rows(masked)),
         paper_limits="" if enricher.preset == "safe" else _PAPER_LIMITS.format(**shown),
         **shown,
     )
@@ -134,6 +156,14 @@ def dataset_card(enriched: datasets.Dataset, enricher: SemEnricher) -> str:
 def _figure_rows(summary: Summary) -> list[str]:
     rows = [f"| {name} | {value:,} |" for name, value in named_counts(summary)]
     return [*rows, f"| additions per report | {summary.additions_per_report:.2f} |"]
+
+
+def _masked_rows(masked: MaskedTruth) -> list[str]:
+    return [
+        f"| {row['topic'].replace('_', ' ')} | {row['abnormal']:,} | {row['opposite']:,} "
+        f"| {row['normal']:,} | {row['restored']:,} |"
+        for row in masked.by_topic().to_pylist()
+    ]
 
 
 def _most_added(summary: Summary, texts: list[str | None]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
+from semenrich_datasets.audit.masked_truth import MaskedTruth, interval, masked_truth
 from semenrich_datasets.audit.tables import audit_tables
 from semenrich_datasets.audit.verdicts import VERDICT_COLUMNS, VERDICTS
 from semenrich_datasets.enrich import SemEnricher
@@ -21,7 +22,7 @@ from semenrich_datasets.enrich.reasons import Reason
 _LISTED = 20
 _PARTS = {
     "{{style}}": ("page.css",),
-    "{{script}}": ("charts.js", "reports.js", "sample.js"),
+    "{{script}}": ("charts.js", "masked.js", "reports.js", "sample.js"),
 }
 
 
@@ -33,6 +34,7 @@ def write_audit(
     seed: int = 0,
     max_reports: int = 2_000,
     sample_size: int = 100,
+    masked: MaskedTruth | None = None,
 ) -> None:
     """Writes the audit of an enriched dataset as one HTML page.
 
@@ -47,6 +49,8 @@ def write_audit(
         max_reports (`int`, *optional*, defaults to `2_000`): Most reports on the page, drawn at
             random where there are more.
         sample_size (`int`, *optional*, defaults to `100`): Additions on the sheet to be judged.
+        masked ([`MaskedTruth`], *optional*): The masked truth of the dataset, where it is known
+            already; made here by default ([`~audit.masked_truth`]).
 
     Raises:
         `TypeError`: When `enriched` is not one split of a dataset.
@@ -56,16 +60,21 @@ def write_audit(
         enriched, enricher, seed=seed, max_reports=max_reports, sample_size=sample_size
     )
     columns = str(enricher.find_columns(enriched.column_names))
-    Path(path).write_text(render_page(page_data(tables, enricher, columns)), encoding="utf-8")
+    masked = masked or masked_truth(enriched, enricher, max_reports=max_reports, seed=seed)
+    data = page_data(tables, enricher, columns, masked)
+    Path(path).write_text(render_page(data), encoding="utf-8")
 
 
-def page_data(tables: dict[str, pa.Table], enricher: SemEnricher, columns: str) -> dict[str, Any]:
+def page_data(
+    tables: dict[str, pa.Table], enricher: SemEnricher, columns: str, masked: MaskedTruth
+) -> dict[str, Any]:
     """Gives what the page shows, as JSON values.
 
     Args:
         tables (`dict[str, pyarrow.Table]`): The output of [`~audit_tables.audit_tables`].
         enricher ([`SemEnricher`]): What made the dataset.
         columns (`str`): What each of its columns was taken for.
+        masked ([`MaskedTruth`]): Of the dataset.
 
     Returns:
         `dict[str, Any]`: The tables as lists of rows. Refused statements are numbers into
@@ -79,6 +88,7 @@ def page_data(tables: dict[str, pa.Table], enricher: SemEnricher, columns: str) 
         "about": _about(enricher, columns),
         "figures": dict(zip(*tables["figures"].to_pydict().values(), strict=True)),
         "refusals": [{**row, "meaning": Reason(row["reason"]).meaning} for row in refusals],
+        "masked": _masked(masked),
         "unitSizes": tables["unit_sizes"].to_pylist(),
         "units": tables["units"].to_pylist(),
         "pairs": tables["cooccurrence"].to_pylist(),
@@ -124,6 +134,33 @@ def _refused(
         number = statements.setdefault(item["sentence"], len(statements))
         numbers[item["reason"]].append(number)
     return [(len(numbers[reason]), numbers[reason][:_LISTED]) for reason in reasons]
+
+
+def _masked(masked: MaskedTruth) -> dict[str, Any]:
+    """Returns what was said of what had been hidden: by topic, and over the threshold."""
+    topics = [
+        {
+            **row,
+            "topic": row["topic"].replace("_", " "),
+            "bounds": interval(row["opposite"], row["abnormal"]),
+        }
+        for row in masked.by_topic().to_pylist()
+    ]
+    curve = [
+        {
+            "minScore": threshold,
+            "additions": masked.additions[threshold] / max(masked.reports, 1),
+            **masked.total(threshold),
+        }
+        for threshold in masked.thresholds
+    ]
+    return {
+        "summary": masked.summary(),
+        "reports": masked.reports,
+        "minScore": masked.min_score,
+        "topics": topics,
+        "curve": curve,
+    }
 
 
 def _about(enricher: SemEnricher, columns: str) -> dict[str, Any]:

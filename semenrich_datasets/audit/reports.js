@@ -31,10 +31,11 @@ function contextLines(report) {
 
 function additionList(report) {
   if (!report.additions.length) return element("p", { class: "soft" }, "Nothing was added.");
-  return element("ul", { class: "added" }, ...report.additions.map((addition) => {
+  return element("ul", { class: "added" }, ...report.additions.map((addition, i) => {
     const unit = units.get(addition.cluster_id);
     const why = `unit ${addition.cluster_id}: ${unit.text ?? "rare wording, not shown"}; ` +
-      `in ${plural(addition.support, "report")} of the index, score ${addition.score.toFixed(2)}`;
+      `in ${plural(addition.support, "report")} of the index, score ${addition.score.toFixed(3)}` +
+      (report.why?.[i] ? `; the odds of an abnormality left unsaid are moved most by ${report.why[i]}` : "");
     return element("li", {}, element("b", {}, addition.sentence), element("small", {}, why));
   }));
 }
@@ -96,7 +97,7 @@ byId("reports-lead").textContent =
   (data.reports.length < data.figures["reports"]
     ? `${plural(data.reports.length, "report")} of ${count(data.figures["reports"])}, drawn at random. `
     : `All ${plural(data.reports.length, "report")}. `) +
-  "The report stands as it was written; what was added is marked. The score says how surely reports like this one agree.";
+  "The report stands as it was written; what was added is marked. The score says how likely a statement is true though unsaid.";
 byId("report-filter").append(...Object.keys(FILTERS).map((name) => element("option", {}, name)));
 byId("report-search").addEventListener("input", findReports);
 byId("report-filter").addEventListener("change", findReports);

@@ -191,6 +191,29 @@ def read_batches(
         yield texts, _read_additions(batch.column(enricher.added_column).combine_chunks())
 
 
+def read_studies(reports: datasets.Dataset, enricher: SemEnricher) -> Iterator[StudyTexts]:
+    """Reads the texts of reports, enriched or not, and whose they are; no image is decoded.
+
+    Args:
+        reports (`datasets.Dataset`): Rows with the columns that the enricher reads.
+        enricher ([`SemEnricher`]): What tells which these are.
+
+    Yields:
+        [`~columns.StudyTexts`]: One for each row.
+
+    Raises:
+        `TypeError`: When `reports` is not one split of a dataset.
+        `ValueError`: When a column is missing.
+    """
+    if not isinstance(reports, datasets.Dataset):
+        msg = f"expected one split of a dataset, found {type(reports).__name__}: choose a split"
+        raise TypeError(msg)
+    columns = enricher.find_columns(reports.column_names)
+    names = list(dict.fromkeys([*columns.read, *filter(None, [columns.patient_id])]))
+    for batch in reports.select_columns(names).with_format("arrow").iter(batch_size=_BATCH_SIZE):
+        yield from read_texts({name: batch.column(name).to_pylist() for name in names}, columns)
+
+
 def _read_additions(column: pa.Array) -> pa.ListArray:
     """Returns the additions of some rows; a CSV file holds them as JSON text."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

@@ -26,7 +26,9 @@ from semenrich_datasets.reading.signs import SIGNS
 _COMMON_UNITS = 24
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
-_REFUSED = pa.struct([("sentence", _NAME), ("reason", _NAME), ("score", pa.float64())])
+_REFUSED = pa.struct(
+    [("sentence", _NAME), ("reason", _NAME), ("score", pa.float64()), ("why", pa.string())]
+)
 _REPORTS = pa.schema(
     [
         ("row", pa.int64()),
@@ -71,7 +73,8 @@ def audit_tables(
         - "cooccurrence": `unit_a`, `unit_b`, `reports` that hold both, and their `share` of those
           that hold a, over the 24 most common units.
         - "reports": `row`, `text`, `context`, `report_sign` ("abnormal" where any sentence is, else
-          "normal"), `additions`, `refused` (list of struct: `sentence`, `reason`, `score`).
+          "normal"), `additions`, `refused` (list of struct: `sentence`, `reason`, `score`, and
+          `why` the score is what it is), `why` (list: the same of each addition).
         - "sample": `number`, the columns of a report but `refused`, and the `position` in
           `additions` of the one to be judged.
 
@@ -83,7 +86,7 @@ def audit_tables(
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(summary.rows)[:max_reports])
     reports = _read_rows(enriched, enricher, rows)
-    refused, unexplained = _consider(reports, enricher)
+    refused, why, unexplained = _consider(reports, enricher)
     tabled = [{name: row[name] for name in _REPORTS.names} for row in reports]
     return {
         "figures": _figures(summary, len(reports), unexplained),
@@ -91,9 +94,9 @@ def audit_tables(
         "unit_sizes": unit_sizes(enricher.index),
         "units": _units(enricher.index, summary),
         "cooccurrence": _common_pairs(enricher.index),
-        "reports": pa.Table.from_pylist(tabled, schema=_REPORTS).append_column(
-            "refused", pa.array(refused, type=pa.list_(_REFUSED))
-        ),
+        "reports": pa.Table.from_pylist(tabled, schema=_REPORTS)
+        .append_column("refused", pa.array(refused, type=pa.list_(_REFUSED)))
+        .append_column("why", pa.array(why, type=pa.list_(pa.string()))),
         "sample": _sample(enriched, enricher, rng, sample_size),
     }
 
@@ -155,42 +158,53 @@ def _report_sign(index: FindingsIndex, text: str | None) -> str | None:
 
 def _consider(
     reports: Sequence[dict[str, Any]], enricher: SemEnricher
-) -> tuple[list[list[dict[str, Any]]], int]:
+) -> tuple[list[list[dict[str, Any]]], list[list[str]], int]:
     """Decides again on each report.
 
-    Returns the refused statements of each, and the number of additions that were not chosen again.
+    Returns the refused statements of each, why its additions have their scores, and the number of
+    additions that were not chosen again.
     """
-    all_refused, unexplained = [], 0
+    all_refused, all_why, unexplained = [], [], 0
     for row in reports:
         report = enricher.read_report(row["study"])
         added = {(addition["cluster_id"], addition["sentence"]) for addition in row["additions"]}
         refused: list[dict[str, Any]] = []
+        why: dict[int, str] = {}
         if report is not None and isinstance(enricher.selection, SafeSelection):
-            refused = _decide(enricher.selection, report, added)
+            refused, why = _decide(enricher.selection, report, added)
         elif report is not None:
             chosen = enricher.selection(report)
             added -= {(addition.cluster_id, addition.sentence) for addition in chosen}
         all_refused.append(refused)
+        all_why.append([why.get(addition["cluster_id"], "") for addition in row["additions"]])
         unexplained += len(added)
-    return all_refused, unexplained
+    return all_refused, all_why, unexplained
 
 
 def _decide(
     selection: SafeSelection, report: Report, added: set[tuple[int, str]]
-) -> list[dict[str, Any]]:
-    """Returns what is refused; what is accepted again is taken out of `added`."""
+) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    """Returns what is refused, and why the units of additions have their scores.
+
+    What is accepted again is taken out of `added`.
+    """
     refused = []
+    accepted: dict[int, str] = {}
     for decision in selection.consider(report):
         candidate, reason = decision.candidate, decision.reason
+        why = ", ".join(map(str, decision.influences))
         if reason is None:
             wordings = {(candidate.unit_id, text) for text in candidate.wordings}
             if added & wordings:
                 added -= wordings
+                accepted[candidate.unit_id] = why
                 continue
             reason = Reason.LEFT_OUT
         sentence = candidate.wordings[0]
-        refused.append({"sentence": sentence, "reason": str(reason), "score": decision.score})
-    return refused
+        refused.append(
+            {"sentence": sentence, "reason": str(reason), "score": decision.score, "why": why}
+        )
+    return refused, accepted
 
 
 def _refusals(refused: list[list[dict[str, Any]]]) -> pa.Table:

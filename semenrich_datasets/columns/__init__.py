@@ -4,7 +4,7 @@ from semenrich_datasets.columns.names import ReportColumns, check_names, find_co
 from semenrich_datasets.columns.studies import (
     StudyTexts,
     check_column,
-    iterate_findings,
+    iterate_studies,
     read_texts,
 )
 
@@ -14,6 +14,6 @@ __all__ = [
     "check_column",
     "check_names",
     "find_columns",
-    "iterate_findings",
+    "iterate_studies",
     "read_texts",
 ]

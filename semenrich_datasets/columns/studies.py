@@ -6,13 +6,13 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
+from datasets import Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict
 
 from semenrich_datasets.columns.names import ReportColumns, find_columns
 from semenrich_datasets.columns.sections import cut_sections, text_of
@@ -37,12 +37,17 @@ class StudyTexts:
         context (`Mapping[str, str]`): Other texts on the same image, by column or section.
         history (`Mapping[str, str]`): The indication or history, by column or section.
         exam (`str`): What kind of study it is, in the words of the dataset; empty where unknown.
+        patient (`str`): Whose it is; empty where no column names the patient.
+        image (`Any`): Its image, undecoded where the dataset allows it; None where none was asked
+            for.
     """
 
     findings: str | None
     context: Mapping[str, str] = field(default_factory=dict)
     history: Mapping[str, str] = field(default_factory=dict)
     exam: str = ""
+    patient: str = ""
+    image: Any = None
 
 
 def read_texts(rows: Mapping[str, Sequence[Any]], columns: ReportColumns) -> list[StudyTexts]:
@@ -79,7 +84,10 @@ def _read_row(rows: Mapping[str, Sequence[Any]], row: int, columns: ReportColumn
     for name in columns.context:
         if name != columns.report and (text := _text(rows, row, name)):
             (history if name == columns.indication else context)[name] = text
-    return StudyTexts(findings, context, history, ". ".join(exams))
+    patient = _identifier(rows, row, columns.patient_id)
+    return StudyTexts(
+        findings, context, history, ". ".join(exams), "" if patient is None else str(patient)
+    )
 
 
 def _text(rows: Mapping[str, Sequence[Any]], row: int, name: str) -> str | None:
@@ -90,10 +98,13 @@ def _text(rows: Mapping[str, Sequence[Any]], row: int, name: str) -> str | None:
         raise ValueError(f"column {name!r}: {error}") from error
 
 
-def iterate_findings(
-    reports: Any, text_column: str | None = None
-) -> tuple[ReportColumns | None, Iterator[Any]]:
-    """Reads the findings of a dataset, each report once however many rows repeat it.
+def iterate_studies(
+    reports: Any,
+    text_column: str | None = None,
+    context_columns: Sequence[str] | None = None,
+    image_column: str | None = None,
+) -> tuple[ReportColumns | None, Iterator[StudyTexts]]:
+    """Reads the texts of a dataset, each report once however many rows repeat it.
 
     Rows repeat a report when their texts are equal and they are of the same study, by the study
     id (and patient), else by the path of the image. Without either, equal texts of the same
@@ -104,10 +115,13 @@ def iterate_findings(
         reports (`datasets.Dataset`, `datasets.IterableDataset` or iterable): Rows, or the texts
             themselves.
         text_column (`str`, *optional*): The column of the findings; found by its name by default.
+        context_columns (`Sequence[str]`, *optional*): The columns of the same study; found by their
+            names by default.
+        image_column (`str`, *optional*): The column of the image; of a report that several rows
+            repeat the first is taken.
 
     Returns:
-        `tuple`: What each column was taken for (None for texts), and an iterator over the findings,
-        None where a row has none.
+        `tuple`: What each column was taken for (None for texts), and an iterator over the studies.
 
     Raises:
         `ValueError`: When there is no such column, or a `DatasetDict` is given.
@@ -117,8 +131,12 @@ def iterate_findings(
         msg = f"expected one split of a dataset, found a DatasetDict: choose one of {names}"
         raise ValueError(msg)
     if isinstance(reports, (Dataset, IterableDataset)) and reports.column_names is not None:
-        columns = find_columns(reports.column_names, text_column=text_column)
-        return columns, _findings(_rows(reports, columns), columns)
+        columns = find_columns(
+            reports.column_names, text_column=text_column, context_columns=context_columns
+        )
+        if image_column is not None:
+            check_column(image_column, reports.column_names, "image_column")
+        return columns, _studies(_rows(reports, columns, image_column), columns, image_column)
     if isinstance(reports, (str, bytes, os.PathLike)) or hasattr(reports, "columns"):
         msg = (
             f"expected a dataset, rows or texts, found a {type(reports).__name__}: "
@@ -128,10 +146,11 @@ def iterate_findings(
     rows = iter(reports)
     start = list(islice(rows, 1))
     if not start or not isinstance(start[0], Mapping):
-        return None, chain(start, rows)
+        texts = chain(start, rows)
+        return None, (StudyTexts(text if isinstance(text, str) else None) for text in texts)
     first = start[0]
-    columns = find_columns(list(first), text_column=text_column)
-    return columns, _findings(chain([first], rows), columns)
+    columns = find_columns(list(first), text_column=text_column, context_columns=context_columns)
+    return columns, _studies(chain([first], rows), columns, image_column)
 
 
 def check_column(column: str, columns: Iterable[str], argument: str = "text_column") -> None:
@@ -143,7 +162,9 @@ def check_column(column: str, columns: Iterable[str], argument: str = "text_colu
         raise ValueError(msg)
 
 
-def _findings(rows: Iterable[Mapping[str, Any]], columns: ReportColumns) -> Iterator[str | None]:
+def _studies(
+    rows: Iterable[Mapping[str, Any]], columns: ReportColumns, image_column: str | None
+) -> Iterator[StudyTexts]:
     seen: set[Any] = set()
     for row in rows:
         check_column(columns.findings, row)
@@ -151,18 +172,28 @@ def _findings(rows: Iterable[Mapping[str, Any]], columns: ReportColumns) -> Iter
         if key is None or key not in seen:
             seen.add(key)
             single = {name: [value] for name, value in row.items()}
-            yield read_texts(single, columns)[0].findings
+            study = read_texts(single, columns)[0]
+            yield study if image_column is None else replace(study, image=row.get(image_column))
 
 
-def _rows(reports: Any, columns: ReportColumns) -> Iterator[Mapping[str, Any]]:
+def _rows(
+    reports: Any, columns: ReportColumns, image_column: str | None
+) -> Iterator[Mapping[str, Any]]:
     """Iterates rows of the columns that tell reports apart; pictures are told of, not read."""
     schema = _schema(reports)
+    if image_column is not None and isinstance((reports.features or {}).get(image_column), Image):
+        reports = reports.cast_column(image_column, Image(decode=False))
     if schema is None:
         yield from reports
         return
     wanted = [columns.findings, *columns.context, columns.study_id, columns.patient_id]
+    wanted.append(image_column)
     there = [name for name in dict.fromkeys([*wanted, *columns.images]) if name in schema.names]
-    pictures = {n: "picture" for n in columns.images if n in there and _is_picture(schema, n)}
+    pictures = {
+        name: "picture"
+        for name in columns.images
+        if name in there and name != image_column and _is_picture(schema, name)
+    }
     names = [name for name in there if name not in pictures]
     for batch in reports.select_columns(names).with_format("arrow").iter(_BATCH_SIZE):
         for row in batch.to_pylist():
@@ -181,8 +212,8 @@ def _is_picture(schema: pa.Schema, name: str) -> bool:
 
 def _report_key(row: Mapping[str, Any], columns: ReportColumns) -> Any:
     """Returns what two rows of one report share, or None for a row that is a report of its own."""
-    patient = _identifier(row, columns.patient_id)
-    study = _identifier(row, columns.study_id)
+    patient = _known(row.get(columns.patient_id)) if columns.patient_id else None
+    study = _known(row.get(columns.study_id)) if columns.study_id else None
     images = [row.get(name) for name in columns.images]
     one_image = any(_is_one_image(image) for image in images)
     if study is None:
@@ -195,8 +226,11 @@ def _report_key(row: Mapping[str, Any], columns: ReportColumns) -> Any:
     return (study, patient, digest) if study is not None or any(texts) else None
 
 
-def _identifier(row: Mapping[str, Any], name: str | None) -> Any:
-    value = row.get(name) if name else None
+def _identifier(rows: Mapping[str, Sequence[Any]], row: int, name: str | None) -> Any:
+    return _known(rows[name][row]) if name and name in rows else None
+
+
+def _known(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

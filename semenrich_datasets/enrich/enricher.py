@@ -6,16 +6,16 @@ import copy
 import importlib.metadata
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any, Literal, Self
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 from datasets import Features, List, Value
-from datasets.formatting.formatting import LazyBatch, LazyRow
+from datasets.formatting.formatting import LazyRow
 
 from semenrich_datasets.columns import (
     ReportColumns,
@@ -26,22 +26,22 @@ from semenrich_datasets.columns import (
     read_texts,
 )
 from semenrich_datasets.enrich.guards.proposal import Guard, Proposal
+from semenrich_datasets.enrich.images import Cells, StudyImages, is_batch_of
 from semenrich_datasets.enrich.options import check_options, check_output_columns
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
 from semenrich_datasets.enrich.report import ADDED_TYPE, Addition, Report, Selection
 from semenrich_datasets.enrich.safe_selection import SafeSelection
 from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.index.image_embedding import ImageEncoder
 from semenrich_datasets.sentences import append_sentences, join_sentences
 
 Strategy = Literal["random", "heaviest"]
-# A wider row is taken for a batch by its text columns alone.
-_MOST_LOOKED_AT = 200
 EnricherPreset = Literal["safe", "paper", "random"]
 
 # What `to_dict` holds beside the digest of the index: the arguments that are plain values.
 _SETTINGS = (
-    "text_column context_columns preset strategy max_added min_score image_column resample variant "
-    "seed enriched_column added_column"
+    "text_column context_columns preset strategy max_added min_score unsaid_abnormal image_column "
+    "resample variant seed enriched_column added_column"
 ).split()
 
 
@@ -75,12 +75,20 @@ class SemEnricher:
             "heaviest" takes the most usual ones. Default: "heaviest" for "safe" with variant 0,
             else "random".
         max_added (`int`, *optional*): Most sentences added to a report; no bound by default.
-        min_score (`float`, *optional*): Least `score` of an addition, for "safe".
+        min_score (`float`, *optional*, defaults to `0.97`): Least `score` of an addition, for
+            "safe"; of a statement that fewer than 1 in 20 reports make more is asked, in
+            proportion.
+        unsaid_abnormal (`float`, *optional*): Share of abnormalities that authors are taken to
+            leave unsaid, from 0 to 1: no text can tell it, and the risk of an addition goes with
+            it. By default what the index learned from images, or 0.05.
         guards (`Sequence[Guard]`, *optional*): Guards of your own, asked in turn after the
             built-in ones: each takes a list of [`~guards.Proposal`] and gives for each a reason
             to refuse or None.
-        image_column (`str`, *optional*): Column handed to the guards as `Proposal.image`; only
-            then is it decoded.
+        image_column (`str`, *optional*): Column of the study's image. It is decoded only for
+            reports with candidates, once, for the silence model where the index was built with
+            images, and for the guards (`Proposal.image`).
+        image_encoder ([`~index.image_embedding.ImageEncoder`] or `str`, *optional*): In place of
+            the one that the index was built with.
         resample (`bool`, *optional*, defaults to `False`): Whether each sentence of the report is
             replaced by another one of its unit (the paper's other augmentation, section 3).
         variant (`int`, *optional*, defaults to `0`): Another number gives another draw: other
@@ -107,15 +115,17 @@ class SemEnricher:
         strategy: Strategy | None = None,
         max_added: int | None = None,
         min_score: float = 0.97,
+        unsaid_abnormal: float | None = None,
         guards: Sequence[Guard] = (),
         image_column: str | None = None,
+        image_encoder: ImageEncoder | str | None = None,
         resample: bool = False,
         variant: int = 0,
         seed: int = 0,
         enriched_column: str = "enriched_findings",
         added_column: str = "added_findings",
     ) -> None:
-        check_options(preset, strategy, max_added, min_score)
+        check_options(preset, strategy, max_added, min_score, unsaid_abnormal)
         check_output_columns((enriched_column, added_column), text_column, context_columns)
         if not isinstance(index, FindingsIndex):
             index = FindingsIndex.from_pretrained(index)
@@ -132,8 +142,10 @@ class SemEnricher:
         self.strategy = strategy
         self.max_added = max_added
         self.min_score = min_score
+        self.unsaid_abnormal = unsaid_abnormal
         self.guards = tuple(guards)
         self.image_column = image_column
+        self.images = StudyImages(image_column, image_encoder or index.config.image_encoder)
         self.resample = resample
         self.variant = variant
         self.seed = seed
@@ -254,15 +266,12 @@ class SemEnricher:
         if self.image_column:
             check_column(self.image_column, rows, "image_column")
         names = columns.read
-        is_batch = _is_batch(rows, names)
+        is_batch = is_batch_of(rows, names)
         values = {name: rows[name] for name in names}
         if not is_batch:
             values = {name: [value] for name, value in values.items()}
         studies = read_texts(values, columns)
-        images: Sequence[Any] = [None] * len(studies)
-        if self.image_column:
-            images = rows[self.image_column] if is_batch else [rows[self.image_column]]
-        enriched, added = self._enrich(studies, images)
+        enriched, added = self._enrich(studies, self.images.cells(rows, is_batch))
         if not is_batch and not isinstance(rows, LazyRow):
             return {self.enriched_column: enriched[0], self.added_column: added[0]}
         if not is_batch:
@@ -298,12 +307,14 @@ class SemEnricher:
         )
 
     def _enrich(
-        self, studies: Sequence[StudyTexts], images: Sequence[Any]
+        self, studies: Sequence[StudyTexts], cells: Cells
     ) -> tuple[list[str | None], list[list[dict[str, Any]]]]:
         reports = [self.read_report(study) for study in studies]
+        if self.index.silence.image is not None and isinstance(self.selection, SafeSelection):
+            reports = self._look(self.selection, reports, cells)
         chosen = [self.selection(report) if report else [] for report in reports]
         for guard in self.guards:
-            chosen = _ask(guard, reports, chosen, images)
+            chosen = _ask(guard, reports, chosen, cells)
         enriched: list[str | None] = []
         for study, report, additions in zip(studies, reports, chosen, strict=True):
             if report is None:
@@ -312,6 +323,17 @@ class SemEnricher:
             body = self._resample(report) if self.resample else report.text
             enriched.append(append_sentences(body, [addition.sentence for addition in additions]))
         return enriched, [[addition.as_dict() for addition in chosen_] for chosen_ in chosen]
+
+    def _look(
+        self, selection: SafeSelection, reports: Sequence[Report | None], cells: Cells
+    ) -> list[Report | None]:
+        """Gives the reports with the embeddings of their images, where these decide anything."""
+        rows = [row for row, one in enumerate(reports) if one and selection.wants_image(one)]
+        found: list[Report | None] = list(reports)
+        for row, vector in self.images.embed(cells, rows).items():
+            report = found[row]
+            found[row] = replace(report, image=vector) if report else None
+        return found
 
     def read_report(self, study: StudyTexts) -> Report | None:
         """Gives the report of a study, its draws still to be made; None without a sentence."""
@@ -331,7 +353,9 @@ class SemEnricher:
     def selection(self) -> Selection:
         """What chooses the additions; made once a process, at the first report."""
         if self.preset == "safe":
-            return SafeSelection(self.index, self._strategy, self.max_added, self.min_score)
+            return SafeSelection(
+                self.index, self._strategy, self.max_added, self.min_score, self.unsaid_abnormal
+            )
         kind = PaperSelection if self.preset == "paper" else RandomSelection
         return kind(self.index, self._strategy, self.max_added)
 
@@ -354,14 +378,6 @@ def _found_columns(
     return find_columns(names, text_column=text_column, context_columns=context_columns)
 
 
-def _is_batch(rows: Mapping[str, Any], names: Iterable[str]) -> bool:
-    """Whether columns hold a value a row; a row's own list of sentences makes no batch."""
-    if isinstance(rows, (LazyRow, LazyBatch)):
-        return isinstance(rows, LazyBatch)
-    columns = [rows[name] for name in (rows if len(rows) < _MOST_LOOKED_AT else names)]
-    return all(isinstance(column, (list, np.ndarray, pd.Series)) for column in columns)
-
-
 def _version() -> str:
     return importlib.metadata.version("semenrich")
 
@@ -374,12 +390,12 @@ def _ask(
     guard: Guard,
     reports: Sequence[Report | None],
     chosen: list[list[Addition]],
-    images: Sequence[Any],
+    cells: Cells,
 ) -> list[list[Addition]]:
     """Asks a guard about all additions of a batch at once, and drops those that it refuses."""
     proposals = [
-        Proposal(addition.sentence, report.text, "\n".join(report.context), image)
-        for report, additions, image in zip(reports, chosen, images, strict=True)
+        Proposal(addition.sentence, report.text, "\n".join(report.context), cells.image(row))
+        for row, (report, additions) in enumerate(zip(reports, chosen, strict=True))
         if report is not None
         for addition in additions
     ]

@@ -28,7 +28,7 @@ class ReportFacts:
             of a patient's history leaves nothing open on the image.
     """
 
-    __slots__ = ("_added", "_left_open", "_one_sided", "_own", "_said", "_texts")
+    __slots__ = ("_added", "_at_issue", "_left_open", "_one_sided", "_own", "_said", "_texts")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class ReportFacts:
         self._own = reduce(or_, (reading.logic for reading in own), Logic())
         self._said = reduce(or_, (reading.logic for reading in chain(others, past)), self._own)
         self._left_open = reduce(or_, (reading.left_open for reading in everything), 0)
+        self._at_issue = reduce(or_, (reading.at_issue for reading in everything), 0)
         if any(reading.lost for reading in chain(own, others)):
             self._left_open = _ALL_OPEN
         self._one_sided = _is_one_sided([*own, *others])
@@ -90,6 +91,8 @@ class ReportFacts:
             return own_fault
         if logic.implies & self._left_open:
             return Reason.LEFT_OPEN
+        if logic.implies & self._at_issue:
+            return Reason.AT_ISSUE
         if logic.implies & self._own.implies:
             return Reason.SAYS_LESS if self._says_less(proposal.parts) else Reason.REPEATS
         return Reason.LEFT_OPEN if self._one_sided else None

@@ -8,7 +8,11 @@ from semenrich_datasets.columns.names import looks_like_impression
 
 
 def check_options(
-    preset: str, strategy: str | None, max_added: int | None, min_score: float
+    preset: str,
+    strategy: str | None,
+    max_added: int | None,
+    min_score: float,
+    unsaid_abnormal: float | None,
 ) -> None:
     """Raises `ValueError` where an option is none of its values."""
     if preset not in ("safe", "paper", "random"):
@@ -20,6 +24,9 @@ def check_options(
         raise ValueError(msg)
     if not 0 <= min_score <= 1:
         raise ValueError(f"expected min_score to be from 0 to 1, found {min_score}")
+    if unsaid_abnormal is not None and not 0 <= unsaid_abnormal < 1:
+        msg = f"expected unsaid_abnormal to be a share from 0 to below 1, found {unsaid_abnormal}"
+        raise ValueError(msg)
 
 
 def check_output_columns(

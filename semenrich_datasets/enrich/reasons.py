@@ -19,6 +19,7 @@ class Reason(StrEnum):
     NOT_NORMAL = "not_normal"
     HEDGES = "hedges"
     LEFT_OPEN = "left_open"
+    AT_ISSUE = "at_issue"
     SAYS_LESS = "says_less"
     REPEATS = "repeats"
     UNSUPPORTED = "unsupported"
@@ -48,6 +49,7 @@ _MEANINGS = {
     Reason.NOT_NORMAL: "A healthy person's report would not say it.",
     Reason.HEDGES: "It denies only a degree, such as no large effusion, and leaves the rest open.",
     Reason.LEFT_OPEN: "The report touches on it, such as stable heart, without saying it.",
+    Reason.AT_ISSUE: "The history, or what is stated, makes it the question: silence is no answer.",
     Reason.SAYS_LESS: "The author denied only a part of it, such as no large effusion.",
     Reason.REPEATS: "A part of it is said already.",
     Reason.UNSUPPORTED: "Too few reports hold it.",

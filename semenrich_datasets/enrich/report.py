@@ -6,7 +6,9 @@ import random
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class Report:
         history (`tuple[str, ...]`): The indication or history.
         exam (`str`): What kind of study it is; empty where unknown.
         rng (`random.Random`): Source of its draws, seeded by its text.
+        image (`np.ndarray` of shape `(d,)`, float32, *optional*): Embedding of its image.
+        fold (`int`, *optional*, defaults to `0`): The part of the index's corpus whose reports the
+            silence model must not have seen; 0 for none.
     """
 
     text: str
@@ -28,6 +33,8 @@ class Report:
     history: tuple[str, ...]
     exam: str
     rng: random.Random
+    image: NDArray[np.float32] | None = None
+    fold: int = 0
 
 
 @dataclass(frozen=True)

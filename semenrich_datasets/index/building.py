@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -12,15 +13,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
+from semenrich_datasets.columns import StudyTexts
 from semenrich_datasets.index.agreement import Agreement, fit_agreement
 from semenrich_datasets.index.clustering import DBSCAN, HDBSCAN, KMeans, cluster_vectors
 from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence, membership_matrix
 from semenrich_datasets.index.counting import SPLITTERS, SentenceCounts, Splitter, count_sentences
 from semenrich_datasets.index.embedding import Encoder, embed_sentences, encoder_name
+from semenrich_datasets.index.image_embedding import (
+    ImageEncoder,
+    embed_images,
+    image_encoder_name,
+    load_image_encoder,
+)
 from semenrich_datasets.index.llm_signs import LLMSigns, draw_occurrences
 from semenrich_datasets.index.neighbors import build_search_index
+from semenrich_datasets.index.silence import SilenceModel
+from semenrich_datasets.index.silence_fit import fit_silence
 from semenrich_datasets.index.tables import sentence_table, unit_table
+from semenrich_datasets.index.topics import topics_of
 from semenrich_datasets.index.units import number_units, published_key, unit_keys
 from semenrich_datasets.reading import Reader, Reading, Sign, best_reader
 from semenrich_datasets.reading.signs import NOISE, SignClassifier, vote_signs
@@ -34,6 +45,8 @@ _METHODS: dict[str, Callable[[], Clustering]] = {
     "kmeans": KMeans,
 }
 _SPLITTERS = {"safe": "prose", "paper": "paper"}
+# Images that wait to be embedded.
+_IMAGES_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,9 @@ class BuildSettings:
         signs ([`SignClassifier`] or `None`): Signs of one's own; None asks the reader.
         preset (`str`): "safe" or "paper".
         seed (`int`): Of k-means.
+        image_column (`str` or `None`): Column of the images.
+        image_encoder ([`ImageEncoder`] or `None`): Images to vectors.
+        by_patient (`bool`): Whether a column names the patients.
     """
 
     text_column: str
@@ -58,6 +74,9 @@ class BuildSettings:
     signs: SignClassifier | None
     preset: Preset
     seed: int
+    image_column: str | None
+    image_encoder: ImageEncoder | None
+    by_patient: bool
 
 
 class IndexParts(NamedTuple):
@@ -68,17 +87,18 @@ class IndexParts(NamedTuple):
     unit_table: pa.Table
     cooccurrence: sparse.csr_array
     agreement: Agreement
+    silence: SilenceModel
     search: Any
     reader: Reader
 
 
 def build_parts(
-    texts: Iterable[Any], settings: BuildSettings, *, show_progress: bool
+    studies: Iterable[StudyTexts], settings: BuildSettings, *, show_progress: bool
 ) -> IndexParts:
-    """Fits an index on the texts of a corpus.
+    """Fits an index on the studies of a corpus.
 
     Args:
-        texts (`Iterable[Any]`): Reports; what is not a string is skipped and counted.
+        studies (`Iterable[StudyTexts]`): Their texts; without findings one is skipped and counted.
         settings ([`BuildSettings`]): How.
         show_progress (`bool`): Whether to show progress bars.
 
@@ -88,7 +108,10 @@ def build_parts(
     Raises:
         `ValueError`: When no row has a sentence.
     """
-    counts = count_sentences(texts, splitter_of(settings.preset), show_progress=show_progress)
+    images: list[NDArray[np.float32]] = []
+    if settings.image_encoder is not None:
+        studies = _look(studies, settings.image_encoder, images)
+    counts = count_sentences(studies, splitter_of(settings.preset), show_progress=show_progress)
     if not counts.sentences:
         msg = f"no sentence in column {settings.text_column!r}: {counts.n_skipped} rows are empty"
         raise ValueError(msg)
@@ -108,15 +131,60 @@ def build_parts(
     membership = membership_matrix(
         counts.report_ids, unit_ids[counts.sentence_ids], (counts.n_reports, len(contents))
     )
+    agreement = _agreement(settings, sentences, units, readings, membership, reader)
+    added = _most_common_readings(sentences, agreement.candidate_ids, readings)
+    seen = np.concatenate(images)[counts.rows] if images else None
+    silence = fit_silence(counts, reader, topics_of(added), seen)
     return IndexParts(
-        _config(settings, counts, reader),
+        _config(settings, counts, reader, silence),
         sentences,
         units,
         cooccurrence(membership),
-        _agreement(settings, sentences, units, readings, membership, reader),
+        agreement,
+        silence,
         build_search_index(vectors),
         reader,
     )
+
+
+def _look(
+    studies: Iterable[StudyTexts], encoder: ImageEncoder, vectors: list[NDArray[np.float32]]
+) -> Iterator[StudyTexts]:
+    """Passes studies on, and embeds their images, some hundreds at a time."""
+    waiting: list[Any] = []
+    for study in studies:
+        waiting.append(study.image)
+        if len(waiting) == _IMAGES_AT_ONCE:
+            vectors.append(embed_images(waiting, encoder, show_progress=False))
+            waiting = []
+        yield study
+    if waiting:
+        vectors.append(embed_images(waiting, encoder, show_progress=False))
+
+
+def image_encoder_of(
+    image_column: str | None, encoder: ImageEncoder | str | os.PathLike[str] | None
+) -> ImageEncoder | None:
+    """Gives what reads the images of a corpus; None where no column of them is named.
+
+    Raises:
+        `ValueError`: When a column is named without an encoder, or an encoder without a column.
+    """
+    if (image_column is None) != (encoder is None):
+        given, missing = ("image_column", "image_encoder")[:: 1 if image_column else -1]
+        msg = f"expected {missing}= beside {given}=, found none: images are read by both or not"
+        raise ValueError(msg)
+    return None if encoder is None else load_image_encoder(encoder)
+
+
+def _most_common_readings(
+    sentences: pa.Table, unit_ids: NDArray[np.int64], readings: Sequence[Reading]
+) -> list[Reading]:
+    """Returns the reading of the most common sentence of each unit."""
+    first: dict[int, int] = {}
+    for row, unit in enumerate(sentences.column("unit_id").to_pylist()):
+        first.setdefault(unit, row)
+    return [readings[first[unit]] for unit in unit_ids.tolist()]
 
 
 def splitter_of(preset: str) -> Splitter:
@@ -184,8 +252,10 @@ def _agreement(
     return fit_agreement(sentences, units, told, membership, reader.lexicon)
 
 
-def _config(settings: BuildSettings, counts: SentenceCounts, reader: Reader) -> IndexConfig:
-    method = settings.method
+def _config(
+    settings: BuildSettings, counts: SentenceCounts, reader: Reader, silence: SilenceModel
+) -> IndexConfig:
+    method, images = settings.method, settings.image_encoder
     return IndexConfig(
         semenrich_version=importlib.metadata.version("semenrich"),
         preset=settings.preset,
@@ -197,4 +267,8 @@ def _config(settings: BuildSettings, counts: SentenceCounts, reader: Reader) -> 
         seed=settings.seed,
         lexicon=reader.lexicon.name,
         reader=reader.digest,
+        image_column=settings.image_column,
+        image_encoder=None if images is None else image_encoder_name(images),
+        by_patient=settings.by_patient,
+        unsaid=silence.unsaid,
     )

@@ -23,6 +23,10 @@ class IndexConfig:
         seed (`int`): Of k-means.
         lexicon (`str`): Name of the lexicon, whose words stand in the index.
         reader (`str`): Digest of lexicon and grammar.
+        image_column (`str` or `None`): Column of the images.
+        image_encoder (`str` or `None`): Name of what reads them.
+        by_patient (`bool`): Whether the parts of the corpus keep the reports of a patient together.
+        unsaid (`float`): Share of abnormalities left unsaid: assumed, or learned from the images.
     """
 
     semenrich_version: str
@@ -35,6 +39,10 @@ class IndexConfig:
     seed: int
     lexicon: str
     reader: str
+    image_column: str | None
+    image_encoder: str | None
+    by_patient: bool
+    unsaid: float
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the settings as JSON values."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from tqdm.auto import tqdm
 
+from semenrich_datasets.columns import StudyTexts
+from semenrich_datasets.index.silence import FOLDS
 from semenrich_datasets.sentences import normalize_sentence, split_paper, split_sentences
 
 
@@ -35,6 +38,53 @@ SPLITTERS: dict[str, Splitter] = {
 
 
 @dataclass(frozen=True)
+class Mentions:
+    """Distinct sentences, and which report holds which.
+
+    Args:
+        sentences (`list[str]` of length `n`): The sentences.
+        report_ids (`np.ndarray` of shape `(n_occurrences,)`, int64): Report of each occurrence.
+        sentence_ids (`np.ndarray` of shape `(n_occurrences,)`, int64): Its sentence.
+    """
+
+    sentences: list[str]
+    report_ids: NDArray[np.int64]
+    sentence_ids: NDArray[np.int64]
+
+    def matrix(self, n_reports: int) -> sparse.csr_array:
+        """Gives it as a matrix of shape `(n_reports, n)`, int64: 1 where a report holds one."""
+        ones = np.ones(len(self.report_ids), dtype=np.int64)
+        shape = (n_reports, len(self.sentences))
+        table = sparse.csr_array((ones, (self.report_ids, self.sentence_ids)), shape=shape)
+        table.sum_duplicates()
+        table.data[:] = 1
+        return table
+
+
+@dataclass
+class _Collector:
+    """Mentions in the making; a report without a text holds the empty sentence."""
+
+    ids: dict[str, int] = field(default_factory=dict)
+    report_ids: list[int] = field(default_factory=list)
+    sentence_ids: list[int] = field(default_factory=list)
+
+    def add(self, report: int, texts: Iterable[str]) -> None:
+        pieces = [normalize_sentence(one) for text in texts for one in split_sentences(text)]
+        for piece in pieces or [""]:
+            self.report_ids.append(report)
+            self.sentence_ids.append(self.ids.setdefault(piece, len(self.ids)))
+
+    def mentions(self) -> Mentions:
+        """Gives them with the sentences in alphabetical order."""
+        order = sorted(self.ids)
+        rank = {text: place for place, text in enumerate(order)}
+        places = np.array([rank[text] for text in self.ids], dtype=np.int64)
+        held = np.array(self.sentence_ids, dtype=np.int64)
+        return Mentions(order, np.array(self.report_ids, dtype=np.int64), places[held])
+
+
+@dataclass(frozen=True)
 class SentenceCounts:
     """The distinct sentences of a corpus and where they occur.
 
@@ -47,6 +97,12 @@ class SentenceCounts:
             the first sentence and 1 the last.
         n_reports (`int`): Reports with at least one sentence.
         n_skipped (`int`): Rows without a usable text.
+        context ([`Mentions`]): Sentences of their other texts on the image.
+        history ([`Mentions`]): Sentences of their indications.
+        digests (`np.ndarray` of shape `(n_reports,)`, uint64): Of the texts of each report.
+        rows (`np.ndarray` of shape `(n_reports,)`, int64): Place of each among the studies.
+        folds (`np.ndarray` of shape `(n_reports,)`, int64): The part of the corpus that each is in,
+            from 1 to `FOLDS`: the same for the reports of a patient.
     """
 
     sentences: list[str]
@@ -56,18 +112,31 @@ class SentenceCounts:
     positions: NDArray[np.float64]
     n_reports: int
     n_skipped: int
+    context: Mentions
+    history: Mentions
+    digests: NDArray[np.uint64]
+    rows: NDArray[np.int64]
+    folds: NDArray[np.int64]
+
+    @property
+    def findings(self) -> Mentions:
+        """The sentences of the findings, as the others are given."""
+        return Mentions(self.sentences, self.report_ids, self.sentence_ids)
 
 
 def count_sentences(
-    texts: Iterable[Any], splitter: Splitter = SPLITTERS["prose"], *, show_progress: bool = False
+    studies: Iterable[StudyTexts],
+    splitter: Splitter = SPLITTERS["prose"],
+    *,
+    show_progress: bool = False,
 ) -> SentenceCounts:
     """Counts the distinct sentences of reports.
 
     The result does not depend on the order of the reports, but for `report_ids`.
 
     Args:
-        texts (`Iterable[Any]`): Reports; what is not a string, or has no sentence, is skipped and
-            counted.
+        studies (`Iterable[StudyTexts]`): Their texts; without a sentence of findings one is skipped
+            and counted.
         splitter ([`Splitter`], *optional*, defaults to the one for prose): Report to sentences.
         show_progress (`bool`, *optional*, defaults to `False`): Whether to show a progress bar.
 
@@ -77,9 +146,14 @@ def count_sentences(
     ids: dict[str, int] = {}
     spellings: list[Counter[str]] = []
     report_ids, sentence_ids, positions = [], [], []
+    context, history = _Collector(), _Collector()
+    digests: list[int] = []
+    folds: list[int] = []
+    rows: list[int] = []
     n_reports = n_skipped = 0
-    for text in tqdm(texts, desc="Sentences", unit=" reports", disable=not show_progress):
-        pieces = splitter.split(text) if isinstance(text, str) else []
+    bar = tqdm(studies, desc="Sentences", unit=" reports", disable=not show_progress)
+    for row, study in enumerate(bar):
+        pieces = splitter.split(study.findings) if study.findings is not None else []
         keyed = [(key, piece) for piece in pieces if (key := splitter.normalize(piece))]
         if not keyed:
             n_skipped += 1
@@ -92,6 +166,12 @@ def count_sentences(
             report_ids.append(n_reports)
             sentence_ids.append(sentence_id)
             positions.append(position / max(len(keyed) - 1, 1))
+        context.add(n_reports, study.context.values())
+        history.add(n_reports, study.history.values())
+        texts = [study.findings or "", *study.context.values(), *study.history.values()]
+        digests.append(_digest(*texts))
+        folds.append(fold_of(study))
+        rows.append(row)
         n_reports += 1
     raw_ids = np.array(sentence_ids, dtype=np.int64)
     holders = reports_per_member(np.array(report_ids, dtype=np.int64), raw_ids, len(ids))
@@ -107,7 +187,26 @@ def count_sentences(
         positions=np.array(positions, dtype=np.float64),
         n_reports=n_reports,
         n_skipped=n_skipped,
+        context=context.mentions(),
+        history=history.mentions(),
+        digests=np.array(digests, dtype=np.uint64),
+        rows=np.array(rows, dtype=np.int64),
+        folds=np.array(folds, dtype=np.int64),
     )
+
+
+def fold_of(study: StudyTexts) -> int:
+    """Gives the part of a corpus that a study is in, from 1 to `FOLDS`.
+
+    It follows from the patient where a column names them, else from the findings: whoever has the
+    study can tell which model has not seen it.
+    """
+    return 1 + _digest(study.patient or study.findings or "") % FOLDS
+
+
+def _digest(*texts: str) -> int:
+    text = "\0".join(texts).encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=8).digest())
 
 
 def _most_common(counter: Counter[str]) -> str:

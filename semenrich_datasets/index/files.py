@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CONFIG_NAME = "config.json"
 CARD_NAME = "README.md"
 #: Stem and suffix of each data file.
@@ -26,6 +26,9 @@ DATA_FILES = {
     "cooccurrence": ".parquet",
     "candidates": ".parquet",
     "agreement": ".parquet",
+    "topics": ".parquet",
+    "silence": ".parquet",
+    "image_scaling": ".parquet",
     "lexicon": ".json",
     "vectors": ".faiss",
 }

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from tqdm.auto import tqdm
 
-from semenrich_datasets.columns import iterate_findings
+from semenrich_datasets.columns import iterate_studies
 from semenrich_datasets.index.agreement import Agreement
 from semenrich_datasets.index.building import (
     BuildSettings,
@@ -28,6 +28,7 @@ from semenrich_datasets.index.building import (
     IndexParts,
     build_parts,
     clustering_config,
+    image_encoder_of,
     splitter_of,
 )
 from semenrich_datasets.index.card import index_card
@@ -36,8 +37,10 @@ from semenrich_datasets.index.cooccurrence import cooccurrence_graph
 from semenrich_datasets.index.coverage import Coverage, coverage, warn_of_unread
 from semenrich_datasets.index.embedding import Encoder, load_encoder
 from semenrich_datasets.index.files import Writer, index_digest, write_index
+from semenrich_datasets.index.image_embedding import ImageEncoder
 from semenrich_datasets.index.location import Location, find_index
 from semenrich_datasets.index.parts import part_writers, read_parts
+from semenrich_datasets.index.silence import SilenceModel
 from semenrich_datasets.index.units import Unit, UnitFinder
 from semenrich_datasets.reading import Lexicon, Reader, Sign, as_reader
 from semenrich_datasets.reading.signs import SignClassifier
@@ -65,6 +68,7 @@ class FindingsIndex:
         cooccurrence (`scipy.sparse.csr_array` of shape `(n_units, n_units)`, int64): Reports that
             hold both units; the diagonal is empty.
         agreement ([`Agreement`]): What may be added to reports, and how reports speak of it.
+        silence ([`SilenceModel`]): How likely what a report leaves unsaid is abnormal.
         search (`faiss.Index`): Sentence vectors, in the order of `sentences`.
         reader ([`Reader`]): What reads sentences, with the lexicon of the index.
         encoder (`Encoder` or `str`, *optional*): For sentences that the corpus did not hold;
@@ -84,6 +88,7 @@ class FindingsIndex:
     unit_table: pa.Table
     cooccurrence: sparse.csr_array
     agreement: Agreement
+    silence: SilenceModel
     search: Any
     reader: Reader
     encoder: Encoder | str | None = None
@@ -94,6 +99,9 @@ class FindingsIndex:
         reports: Any,
         text_column: str | None = None,
         *,
+        context_columns: Sequence[str] | None = None,
+        image_column: str | None = None,
+        image_encoder: ImageEncoder | str | os.PathLike[str] | None = None,
         embedder: Encoder | str | os.PathLike[str] | None = None,
         clustering: ClusteringName | Clustering = "hdbscan",
         lexicon: Reader | Lexicon | str | os.PathLike[str] | None = None,
@@ -109,6 +117,13 @@ class FindingsIndex:
                 `text_column`, or the texts themselves.
             text_column (`str`, *optional*): Column of the report text; found by its name by
                 default, and printed. A report that several rows repeat counts once.
+            context_columns (`Sequence[str]`, *optional*): Columns of the same study, of which the
+                silence model learns too; found by their names by default.
+            image_column (`str`, *optional*): Column of the study's image, of which the silence
+                model learns then; of a report that several rows repeat the first is taken.
+            image_encoder ([`ImageEncoder`], `str` or `os.PathLike`, *optional*): What reads the
+                images: a vision model of transformers or sentence-transformers (Hub id or folder),
+                frozen, or anything with `encode`.
             embedder (`Encoder`, `str` or `os.PathLike`, *optional*): A SentenceTransformer (name,
                 folder or object) or anything with `encode`; all-MiniLM-L6-v2 by default.
             clustering (`str` or config, *optional*, defaults to `"hdbscan"`): `"hdbscan"`,
@@ -133,7 +148,7 @@ class FindingsIndex:
             `ValueError`: When the column is missing, no row has a text, or a setting is unknown.
         """
         splitter_of(preset)
-        columns, texts = iterate_findings(reports, text_column)
+        columns, studies = iterate_studies(reports, text_column, context_columns, image_column)
         if columns is not None and show_progress:
             tqdm.write(str(columns))
         settings = BuildSettings(
@@ -144,8 +159,11 @@ class FindingsIndex:
             signs=signs,
             preset=preset,
             seed=seed,
+            image_column=image_column,
+            image_encoder=image_encoder_of(image_column, image_encoder),
+            by_patient=columns is not None and columns.patient_id is not None,
         )
-        parts = build_parts(texts, settings, show_progress=show_progress)
+        parts = build_parts(studies, settings, show_progress=show_progress)
         index = cls(*parts, encoder=settings.encoder)
         if preset == "safe":
             warn_of_unread(index.coverage, index.config.lexicon)

@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
+from semenrich_datasets.index import silence as silences
 from semenrich_datasets.index.agreement import Agreement
 from semenrich_datasets.index.building import IndexParts
 from semenrich_datasets.index.config import IndexConfig
 from semenrich_datasets.index.files import (
     CONFIG_NAME,
+    DATA_FILES,
     IndexFileError,
     Writer,
     data_path,
@@ -32,17 +34,22 @@ def part_writers(
     unit_table: pa.Table,
     cooccurrence: sparse.csr_array,
     agreement: Agreement,
+    silence: silences.SilenceModel,
     search: Any,
     reader: Reader,
 ) -> Mapping[str, Writer]:
     """Gives what writes each data file of an index; see [`FindingsIndex`] for the parts."""
     candidates, pairs = agreement.to_tables()
+    topics, weights, scaling = silences.to_tables(silence)
     return {
         "sentences": partial(pq.write_table, sentences),
         "units": partial(pq.write_table, unit_table),
         "cooccurrence": partial(pq.write_table, cooccurrence_table(cooccurrence)),
         "candidates": partial(pq.write_table, candidates),
         "agreement": partial(pq.write_table, pairs),
+        "topics": partial(pq.write_table, topics),
+        "silence": partial(pq.write_table, weights),
+        "image_scaling": partial(pq.write_table, scaling),
         "lexicon": partial(_write_lexicon, reader.lexicon),
         "vectors": partial(write_search_index, search),
     }
@@ -63,7 +70,7 @@ def read_parts(folder: Path, *, verify: bool) -> tuple[IndexParts, str]:
     """
     config = read_config(folder)
     path = partial(data_path, folder, config, verify=verify)
-    names = ("sentences", "units", "cooccurrence", "candidates", "agreement")
+    names = [name for name, suffix in DATA_FILES.items() if suffix == ".parquet"]
     tables = {name: pq.read_table(path(name), memory_map=True) for name in names}
     n_units = tables["units"].num_rows
     try:
@@ -83,6 +90,9 @@ def read_parts(folder: Path, *, verify: bool) -> tuple[IndexParts, str]:
         tables["units"],
         cooccurrence_matrix(tables["cooccurrence"], n_units),
         Agreement.from_tables(tables["candidates"], tables["agreement"], n_units),
+        silences.from_tables(
+            tables["topics"], tables["silence"], tables["image_scaling"], settings.unsaid
+        ),
         load_search_index(path("vectors")),
         Reader(lexicon),
     )

@@ -21,6 +21,7 @@ from semenrich_datasets.reading.lexicon_entries import (
     Finding,
     Meaning,
     Narrowing,
+    Question,
     Structure,
     check_references,
     collect_meanings,
@@ -32,7 +33,7 @@ from semenrich_datasets.reading.spelling import Spelling
 
 Tables = dict[str, Any]
 
-TABLES = ("structures", "findings", "narrowing", "words")
+TABLES = ("structures", "findings", "narrowing", "questions", "words")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,7 @@ class Lexicon:
         structures (`Mapping[str, Structure]`): the parts of the body.
         findings (`Mapping[str, Finding]`): what can be wrong.
         narrowings (`Mapping[str, Narrowing]`): what makes a denial say less.
+        questions (`Mapping[str, Question]`): what a history puts at issue.
         meanings (`Mapping[tuple[str, ...], Meaning]`): what each phrase means.
     """
 
@@ -55,6 +57,7 @@ class Lexicon:
     structures: Mapping[str, Structure] = field(repr=False)
     findings: Mapping[str, Finding] = field(repr=False)
     narrowings: Mapping[str, Narrowing] = field(repr=False)
+    questions: Mapping[str, Question] = field(repr=False)
     meanings: Mapping[tuple[str, ...], Meaning] = field(repr=False)
 
     @classmethod
@@ -63,7 +66,8 @@ class Lexicon:
 
         Args:
             name (`str`): What errors call it.
-            tables (`dict`): "structures", "findings", "narrowing" and "words", as in the files.
+            tables (`dict`): "structures", "findings", "narrowing", "questions" and "words", as in
+                the files.
 
         Returns:
             [`Lexicon`]
@@ -72,6 +76,7 @@ class Lexicon:
             ValueError: If a table or key is unknown, missing, of the wrong type, or names a concept
                 that the tables do not hold.
         """
+        tables = {"questions": {}, **tables}
         if set(tables) != set(TABLES):
             raise ValueError(
                 f"Lexicon {name}: expected the tables {sorted(TABLES)}, found {sorted(tables)}. "
@@ -79,13 +84,13 @@ class Lexicon:
             )
         parts = (
             {key: read_entry(kind, key, entry) for key, entry in tables[table].items()}
-            for table, kind in zip(TABLES, (Structure, Finding, Narrowing), strict=False)
+            for table, kind in zip(TABLES, (Structure, Finding, Narrowing, Question), strict=False)
         )
-        structures, findings, narrowings = parts
-        check_references(structures, findings, narrowings)
+        structures, findings, narrowings, questions = parts
+        check_references(structures, findings, narrowings, questions)
         words = read_words(tables["words"])
         meanings = collect_meanings(structures, findings, narrowings, words)
-        return cls(name, tables, structures, findings, narrowings, meanings)
+        return cls(name, tables, structures, findings, narrowings, questions, meanings)
 
     @cached_property
     def digest(self) -> str:
@@ -147,6 +152,20 @@ class Lexicon:
             for structure in finding.of
             for phrase in map(tokenize, finding.described)
         }
+
+    @cached_property
+    def questions_by_word(self) -> Mapping[str, list[tuple[tuple[str, ...], tuple[str, ...]]]]:
+        """The phrases that put something at issue, with what they ask for, by their first word."""
+        found: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+        for question in self.questions.values():
+            for phrase in map(tokenize, question.words):
+                found.setdefault(phrase[0], []).append((phrase, question.asks))
+        return found
+
+    @cached_property
+    def negations(self) -> frozenset[str]:
+        """The single words that deny what follows."""
+        return self._words("negation")
 
     @cached_property
     def callings(self) -> Mapping[tuple[str, tuple[str, ...]], str]:

@@ -146,6 +146,14 @@ class Narrowing:
     lower: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Question:
+    """One `[questions.NAME]` table; the keys are explained in `chest_xray.toml`."""
+
+    words: tuple[str, ...]
+    asks: tuple[str, ...]
+
+
 def read_entry(kind: type[Any], name: str, table: Any) -> Any:
     """Builds one dataclass from one table, and says what is wrong with the table if anything."""
     if not isinstance(table, Mapping):
@@ -187,6 +195,7 @@ def check_references(
     structures: Mapping[str, Structure],
     findings: Mapping[str, Finding],
     narrowings: Mapping[str, Narrowing],
+    questions: Mapping[str, Question],
 ) -> None:
     """Checks that every name used in a table is defined, and that names are not shared."""
     shared = sorted((set(structures) & set(findings)) | ({*structures, *findings} & {ANYTHING}))
@@ -207,6 +216,7 @@ def check_references(
             (name, (*finding.suggests, *finding.obscures, *finding.denied_covers), concepts)
         )
         uses.append((name, finding.rules_out, narrowings))
+    uses.extend((name, question.asks, concepts) for name, question in questions.items())
     for name, finding in findings.items():
         if finding.urgency not in URGENCIES:
             raise ValueError(

@@ -1,8 +1,13 @@
-"""What a sentence leaves open: topics on which its author's silence is no sign of health."""
+"""Topics on which an author's silence is no sign of health.
+
+A sentence leaves a topic open that it touches without settling it ("stable heart"), and puts at
+issue what it hides, suggests or asks for ("status post fall": the bones).
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from semenrich_datasets.reading.assertions import DEGREES, UNNAMED, Assertion
@@ -17,6 +22,8 @@ _FORM = re.compile(r"\[\s*[xX]?\s*\]|\([xX]\)|[☐☑☒]|\[[^\]]*\|[^\]]*\]|=\s
 _TELLING = frozenset({"abnormal", "vague", "partial", "doubt", "quantity", *DEGREES})
 # A sentence that names a structure and holds one of these needs no assertion to be understood.
 _FRAMES = frozenset({"prior", "blank", "leaning", "normal", "asked", "other_study"})
+# Words before a phrase among which a negation denies it.
+_DENIED = 3
 # Words that make a heading of a structure's name no sentence.
 _PLAIN = frozenset({"article", "left", "right", "both", "join", "turn", "preposition"})
 
@@ -30,16 +37,45 @@ def left_open(
 ) -> int:
     """Gives the topics, as bits of logic, that a sentence touches and does not settle."""
     touched = {replace(said, narrowing=None) for said in assertions if is_hedged(said, lexicon)}
-    concepts = _obscured(assertions, lexicon) | _something_wrong(assertions, lexicon)
+    concepts: set[str] = set()
     if not settled:
         said = {assertion.concept for assertion in assertions}
         concepts |= {name for tag in tags for name in (*tag.structures, *tag.adjective_of)} - said
     if any(assertion.concept == UNNAMED for assertion in assertions):
         concepts |= {name for name, entry in lexicon.structures.items() if entry.often_blank}
-    touched |= {
+    return logic_of(touched | _denials(concepts, lexicon), lexicon).implies
+
+
+def at_issue(assertions: tuple[Assertion, ...], tokens: tuple[str, ...], lexicon: Lexicon) -> int:
+    """Gives the topics, as bits of logic, that a sentence makes a question without naming them.
+
+    Args:
+        assertions (`tuple[Assertion, ...]`): What it says.
+        tokens (`tuple[str, ...]`): Its words.
+        lexicon (`Lexicon`): That it was read by.
+
+    Returns:
+        `int`: Denials, as in [`Logic`]: who is silent on these has not called them normal.
+    """
+    concepts = _obscured(assertions, lexicon) | _something_wrong(assertions, lexicon)
+    concepts.update(_asked(tokens, lexicon))
+    return logic_of(_denials(concepts, lexicon), lexicon).implies if concepts else 0
+
+
+def _denials(concepts: Iterable[str], lexicon: Lexicon) -> set[Assertion]:
+    return {
         Assertion(name, "normal" if name in lexicon.structures else "absent") for name in concepts
     }
-    return logic_of(touched, lexicon).implies
+
+
+def _asked(tokens: tuple[str, ...], lexicon: Lexicon) -> Iterator[str]:
+    """Yields what the phrases of the lexicon's questions ask for; "no trauma" asks nothing."""
+    known = lexicon.questions_by_word
+    for start, token in enumerate(tokens):
+        for phrase, asks in known.get(token, ()):
+            denied = not lexicon.negations.isdisjoint(tokens[max(start - _DENIED, 0) : start])
+            if tokens[start : start + len(phrase)] == phrase and not denied:
+                yield from asks
 
 
 def is_lost(

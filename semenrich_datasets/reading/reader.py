@@ -13,9 +13,9 @@ from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Content
 from semenrich_datasets.reading.entailment import Logic, logic_of
 from semenrich_datasets.reading.grammar import Grammar
 from semenrich_datasets.reading.lexicon import Lexicon
-from semenrich_datasets.reading.lexicon_entries import Meaning
+from semenrich_datasets.reading.lexicon_entries import Meaning, tokenize
 from semenrich_datasets.reading.lexicon_files import DEFAULT_LEXICON, load_lexicon
-from semenrich_datasets.reading.openness import is_hedged, is_lost, left_open
+from semenrich_datasets.reading.openness import at_issue, is_hedged, is_lost, left_open
 from semenrich_datasets.reading.scope import Flags
 from semenrich_datasets.sentences import normalize_sentence, plain_text
 
@@ -25,7 +25,7 @@ _LONGEST = 4_000
 Sign = Literal["normal", "abnormal", "neutral"]
 
 #: Goes up whenever the grammar reads anything otherwise: part of every fingerprint.
-GRAMMAR_VERSION = 1
+GRAMMAR_VERSION = 2
 # Distinct sentences whose readings are kept, so that a corpus's repeats cost nothing.
 _MEMORY = 2**18
 
@@ -53,8 +53,9 @@ class Reading:
         parts (`tuple[Logic, ...]`): the same, each assertion by itself.
         left_open (`int`): denials, as in [`Logic`], on which it touches without making them:
             "stable heart" names the heart and calls it neither normal nor abnormal, "no large
-            effusion" leaves a small one, a blank called normal could be any bone, an effusion may
-            hide the border of the heart.
+            effusion" leaves a small one, a blank called normal could be any bone.
+        at_issue (`int`): denials that it makes a question without touching on them: an effusion may
+            hide the border of the heart, a fall may have broken a bone.
         lost (`bool`): whether it states something of which nothing was understood: then all
             topics are open.
         content (`frozenset[Assertion]` or `None`): what it says in the one form that paraphrases
@@ -85,6 +86,7 @@ class Reading:
     logic: Logic = field(repr=False)
     parts: tuple[Logic, ...] = field(repr=False)
     left_open: int = field(repr=False)
+    at_issue: int = field(repr=False)
     lost: bool = field(repr=False)
     content: Content | None = field(repr=False)
     words: int = field(repr=False)
@@ -200,6 +202,7 @@ class Reader:
             logic=reduce(or_, parts, Logic()),
             parts=parts,
             left_open=left_open(assertions, tags, lexicon, settled=settled),
+            at_issue=at_issue(assertions, tokenize(normalized[:_LONGEST]), lexicon),
             lost=endless or is_lost(plain, assertions, tags, roles, grammar.flags, lexicon),
             content=None if changes or not understood else _content(assertions, lexicon),
             words=sum([part.isalpha() for tag in tags for part in tag.phrase]),

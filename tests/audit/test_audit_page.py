@@ -211,7 +211,7 @@ def test_each_addition_says_why_and_each_refusal_its_reason(browser, reports, in
     addition = report["additions"][0]
     why = browser.text(f"{card} .added small")
     assert f"unit {addition['cluster_id']}: " in why
-    assert f"in {addition['support']} reports of the index, score {addition['score']:.2f}" in why
+    assert f"in {addition['support']} reports of the index, score {addition['score']:.3f}" in why
     browser.click(f"{card} summary")
     reasons = Counter(item["reason"].replace("_", " ") for item in report["refused"])
     shown = browser.texts(f"{card} h5")

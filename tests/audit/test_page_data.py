@@ -9,7 +9,7 @@ from datasets import Dataset
 from fakes import build_index, made_up_reports
 
 from semenrich_datasets import SemEnricher
-from semenrich_datasets.audit import audit_tables, write_audit
+from semenrich_datasets.audit import audit_tables, masked_truth, write_audit
 from semenrich_datasets.audit.page import page_data, render_page
 from semenrich_datasets.enrich.reasons import Reason
 
@@ -31,7 +31,8 @@ def enriched(enricher):
 
 @pytest.fixture(scope="module")
 def data(enriched, enricher):
-    return page_data(audit_tables(enriched, enricher), enricher, COLUMNS)
+    masked = masked_truth(enriched, enricher, show_progress=False)
+    return page_data(audit_tables(enriched, enricher), enricher, COLUMNS, masked)
 
 
 def test_every_table_is_there_as_rows(data, enriched, enricher):

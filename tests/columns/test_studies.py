@@ -9,7 +9,7 @@ from semenrich_datasets.columns import (
     StudyTexts,
     check_column,
     find_columns,
-    iterate_findings,
+    iterate_studies,
     read_texts,
 )
 
@@ -18,7 +18,7 @@ TEXTS = ["Clear lungs.", None]
 
 
 def findings_of(reports, text_column=None):
-    return list(iterate_findings(reports, text_column)[1])
+    return [study.findings for study in iterate_studies(reports, text_column)[1]]
 
 
 def read_one(row, **options):
@@ -193,9 +193,9 @@ def test_findings_of_any_kind_of_dataset(reports, text_column):
 
 
 def test_what_was_found_is_told():
-    columns, _ = iterate_findings([{"Findings": "A.", "Impression": "B."}])
+    columns, _ = iterate_studies([{"Findings": "A.", "Impression": "B."}])
     assert (columns.findings, columns.impression) == ("Findings", "Impression")
-    assert iterate_findings(TEXTS)[0] is None
+    assert iterate_studies(TEXTS)[0] is None
     assert findings_of([]) == []
 
 
@@ -233,10 +233,10 @@ def test_rows_need_not_have_the_same_columns():
 def test_a_dataset_dict_is_refused_with_its_splits():
     splits = datasets.DatasetDict(train=Dataset.from_list(ROWS))
     with pytest.raises(ValueError, match="choose one of 'train'"):
-        iterate_findings(splits)
+        iterate_studies(splits)
     streams = datasets.IterableDatasetDict(test=splits["train"].to_iterable_dataset())
     with pytest.raises(ValueError, match="choose one of 'test'"):
-        iterate_findings(streams)
+        iterate_studies(streams)
 
 
 def test_check_column_names_the_argument():

@@ -282,10 +282,11 @@ class RefuseWord:
 
 def test_a_guard_is_asked_once_a_batch_and_its_refusals_drop(index):
     texts = ["The lungs are clear.", None, "No pneumothorax.", "Unheard of."]
-    plain = SemEnricher(index)({"findings": texts})["added_findings"]
-    guard = RefuseWord("effusion")
-    enricher = SemEnricher(index, guards=[guard], context_columns=["impression", "clue"])
+    guard, context = RefuseWord("effusion"), ["impression", "clue"]
+    enricher = SemEnricher(index, guards=[guard], context_columns=context)
     columns = {"impression": ["Normal.", None, None, ""], "clue": ["Cough.", "a", "b", "c"]}
+    plain = SemEnricher(index, context_columns=context)({"findings": texts, **columns})
+    plain = plain["added_findings"]
     result = enricher({"findings": texts, **columns})
     kept = result["added_findings"]
     assert kept == [[a for a in row if "effusion" not in a["sentence"]] for row in plain]

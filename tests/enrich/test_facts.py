@@ -78,7 +78,13 @@ LEFT_OPEN = [
     ("Heart size is normal.", "Stable cardiomediastinal silhouette."),
     ("No effusion.", "No large effusion."),
     ("Mediastinal contours are normal.", "The mediastinum is stable."),
+]
+AT_ISSUE = [
     ("The heart is normal in size.", "Large left effusion."),
+    ("No acute bony abnormality.", "Status post fall. Lungs clear."),
+    ("No pneumothorax.", "PICC tip in the SVC."),
+    ("The mediastinum is normal.", "Sternotomy and a prosthetic valve."),
+    ("No pleural effusion.", "Elevated right hemidiaphragm."),
 ]
 SAYS_LESS = [
     ("No effusion.", "No effusion on the right."),
@@ -154,6 +160,7 @@ def test_redundant(addition, report):
     ("addition", "report", "reason"),
     [
         *((*pair, Reason.LEFT_OPEN) for pair in LEFT_OPEN),
+        *((*pair, Reason.AT_ISSUE) for pair in AT_ISSUE),
         *((*pair, Reason.SAYS_LESS) for pair in SAYS_LESS),
         *((*pair, Reason.REPEATS) for pair in REPEATS),
         *((*pair, Reason.HEDGES) for pair in HEDGES),
@@ -163,9 +170,18 @@ def test_says_more_or_less_than_the_author_wanted(addition, report, reason):
     assert refusal(addition, report) == reason
 
 
-@pytest.mark.parametrize(("addition", "report"), LEFT_OPEN)
+@pytest.mark.parametrize(("addition", "report"), [*LEFT_OPEN, *AT_ISSUE])
 def test_the_context_leaves_open_too(addition, report):
-    assert refusal(addition, "Mild scoliosis.", report) == "left_open"
+    alone = refusal(addition, report)
+    assert refusal(addition, "Mild scoliosis.", report) == alone
+
+
+@pytest.mark.parametrize(
+    "history", ["No trauma.", "Denies fall.", "Cough for two weeks.", "Preoperative evaluation."]
+)
+def test_a_history_without_a_question_puts_nothing_at_issue(history):
+    assert READER.read(history).at_issue == 0
+    assert READER.read("Status post fall.").at_issue != 0
 
 
 @pytest.mark.parametrize(("addition", "report"), REPEATS)
@@ -334,7 +350,7 @@ def test_refusals_on_the_labels(verdict, share_refused):
     # What is good and yet refused is refused out of caution: something is left open, only a degree
     # is denied, or a finding would be added. What the report says is misread of hardly any.
     cautious = {Reason.LEFT_OPEN, Reason.SAYS_LESS, Reason.REPEATS, Reason.HEDGES}
-    cautious |= {Reason.NOT_NORMAL}
+    cautious |= {Reason.NOT_NORMAL, Reason.AT_ISSUE}
     misread = [reason for reason in reasons if reason is not None and reason not in cautious]
     assert len(misread) / len(rows) <= 0.15
     assert refused <= 0.55

@@ -17,6 +17,7 @@ SETTINGS = {
     "strategy": "heaviest",
     "max_added": 2,
     "min_score": 0.5,
+    "unsaid_abnormal": 0.1,
     "image_column": None,
     "resample": True,
     "variant": 3,
@@ -174,7 +175,7 @@ def test_a_variant_gives_other_statements_and_shares_what_is_fitted(index, prese
     assert additions(enricher.with_variant(2)) not in (first, drawn)
     # Nothing is fitted again.
     assert other.index is enricher.index
-    fitted = {"candidates", "together", "scores", "prior"}
+    fitted = {"candidates", "compatible", "topics", "kind_evidence"}
     fitted = fitted if preset == "safe" else {"support", "position", "graph", "texts", "members"}
     for name in fitted:
         assert getattr(other.selection, name) is getattr(enricher.selection, name)

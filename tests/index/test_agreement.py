@@ -6,7 +6,7 @@ import pytest
 from fakes import build_index, made_up_reports
 
 from semenrich_datasets.index.agreement import MIN_SUPPORT, Agreement, choose_candidates
-from semenrich_datasets.reading.entailment import contradicts, follows
+from semenrich_datasets.reading.entailment import follows
 
 # 12 reports over five units, numbered by their most common sentence.
 LUNGS, HEART, EFFUSION, BOTH, ENLARGED, LEFT = range(6)
@@ -41,29 +41,19 @@ def test_candidates_and_their_counts_by_hand(index):
     agreement = index.agreement
     assert agreement.candidate_ids.tolist() == [LUNGS, HEART, EFFUSION, BOTH]
     assert agreement.usage.tolist() == [8, 3, 3, 3]
-    # "No effusion" is said by those 3, and by the 3 that deny a pneumothorax too.
-    assert agreement.says.tolist() == [8, 3, 6, 3]
-    # An effusion contradicts clear lungs as well.
-    assert agreement.denies.tolist() == [1, 2, 1, 1]
+    # Three speak of clear lungs and no effusion, five of the heart, one states an effusion.
+    assert agreement.speaks.tolist() == [8, 5, 7, 7]
 
 
 def test_agreement_with_each_unit_by_hand(index):
     agreement = index.agreement
-    assert agreement.says_with.toarray().tolist() == [
-        [8, 3, 3, 0],  # lungs
+    assert agreement.speaks_with.toarray().tolist() == [
+        [8, 5, 3, 3],  # lungs
         [3, 3, 0, 0],  # heart
-        [3, 0, 3, 0],  # no effusion
+        [3, 0, 3, 3],  # no effusion
         [0, 0, 3, 3],  # no effusion or pneumothorax
-        [2, 0, 0, 0],  # heart enlarged
-        [0, 0, 0, 0],  # left effusion
-    ]
-    assert agreement.denies_with.toarray().tolist() == [
-        [0, 2, 0, 0],
-        [0, 0, 0, 0],
-        [0, 0, 0, 0],
-        [0, 0, 0, 0],
-        [0, 2, 0, 0],
-        [1, 0, 1, 1],
+        [2, 2, 0, 0],  # heart enlarged
+        [0, 0, 1, 1],  # left effusion
     ]
     assert agreement.together.tolist() == [
         [True, True, True, False],
@@ -76,12 +66,21 @@ def test_agreement_with_each_unit_by_hand(index):
 def test_tables_keep_it_all(index):
     agreement = index.agreement
     again = Agreement.from_tables(*agreement.to_tables(), index.unit_table.num_rows)
-    for name in ("candidate_ids", "usage", "says", "denies", "together"):
+    for name in ("candidate_ids", "usage", "speaks", "together"):
         assert np.array_equal(getattr(again, name), getattr(agreement, name))
-    for name in ("says_with", "denies_with"):
-        one, other = getattr(again, name), getattr(agreement, name)
-        assert one.shape == other.shape
-        assert (one != other).nnz == 0
+    assert again.speaks_with.shape == agreement.speaks_with.shape
+    assert (again.speaks_with != agreement.speaks_with).nnz == 0
+
+
+def naive_topics(index, text):
+    """Whether a report speaks of the topic of each candidate."""
+    read, below = index.reader.read, index.reader.lexicon.below
+    spoken = {said.concept for one in index.split(text) for said in read(one).assertions}
+    table = index.unit_table.column("text").to_pylist()
+    return [
+        any(not below[said.concept].isdisjoint(spoken) for said in read(table[unit]).assertions)
+        for unit in index.agreement.candidate_ids.tolist()
+    ]
 
 
 def test_the_counts_are_those_of_a_naive_reading():
@@ -97,24 +96,21 @@ def test_the_counts_are_those_of_a_naive_reading():
     candidates = [read(table[unit]).logic for unit in agreement.candidate_ids.tolist()]
     assert len(candidates) > 6
     logics = [[read(sentence).logic for sentence in index.split(text)] for text in texts]
-    says, denies = (
-        np.array([[any(rule(own, one) for one in said) for own in candidates] for said in logics])
-        for rule in (follows, contradicts)
+    says = np.array(
+        [[any(follows(own, one) for one in said) for own in candidates] for said in logics]
     )
+    speaks = np.array([naive_topics(index, text) for text in texts])
     held = np.zeros((len(texts), len(table)), dtype=bool)
     for row, text in enumerate(texts):
         held[row, index.held_units(index.split(text))] = True
-    assert agreement.says.tolist() == says.sum(0).tolist()
-    assert agreement.denies.tolist() == denies.sum(0).tolist()
+    assert agreement.speaks.tolist() == speaks.sum(0).tolist()
     for unit in range(len(table)):
         own = held[:, unit]
-        assert agreement.says_with.toarray()[unit].tolist() == says[own].sum(0).tolist()
-        assert agreement.denies_with.toarray()[unit].tolist() == denies[own].sum(0).tolist()
+        assert agreement.speaks_with.toarray()[unit].tolist() == speaks[own].sum(0).tolist()
     for one in range(len(candidates)):
         for other in range(len(candidates)):
             assert agreement.together[one, other] == (says[:, one] & says[:, other]).any()
     assert ((says.T.astype(int) @ says) == 1).any()
-    assert agreement.denies.sum() > 10
     assert not agreement.together.all()
 
 
@@ -145,16 +141,18 @@ def test_candidates_are_normal_usual_and_of_wordings_that_may_travel():
     assert ids.tolist() == [4, 0, 5]
     assert usage.tolist() == [6, 3, 3]
     assert ids.dtype == usage.dtype == np.int64
-    # Three of 100 are usual, three of 101 are not.
-    ids, _ = choose_candidates(*tables(rows, signs), n_reports=101)
+    # Three of 1,200 are enough, three of 1,201 are not.
+    ids, _ = choose_candidates(*tables(rows, signs), n_reports=1_200)
+    assert ids.tolist() == [4, 0, 5]
+    ids, _ = choose_candidates(*tables(rows, signs), n_reports=1_201)
     assert ids.tolist() == [4]
-    assert choose_candidates(*tables(rows, signs), n_reports=201)[0].tolist() == []
+    assert choose_candidates(*tables(rows, signs), n_reports=2_401)[0].tolist() == []
     assert MIN_SUPPORT == 3
 
 
 def test_what_few_reports_say_is_no_candidate():
-    """Three reports of 100 that speak of free air are enough, three of 101 are not."""
-    rare, usual = ["No free air."] * 3, ["Lungs clear."] * 97
+    """Three reports of 1,200 that speak of free air are enough, three of 1,201 are not."""
+    rare, usual = ["No free air."] * 3, ["Lungs clear."] * 1_197
     for more, expected in ((0, 2), (1, 1)):
         index = build_index([*rare, *usual, *["Lungs clear."] * more])
         assert len(index.agreement.candidate_ids) == expected

@@ -4,18 +4,25 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semenrich_datasets.index.counting import SPLITTERS, count_sentences, reports_per_member
+from semenrich_datasets.columns import StudyTexts
+from semenrich_datasets.index.counting import SPLITTERS, fold_of, reports_per_member
+from semenrich_datasets.index.counting import count_sentences as count_studies
+
+
+def count_sentences(texts, *splitter):
+    return count_studies(map(StudyTexts, texts), *splitter)
 
 
 def test_counts():
-    texts = ["Clear lungs. NO  effusion.", "no effusion. no effusion", None, 3, float("nan"), " . "]
+    texts = ["Clear lungs. NO  effusion.", "no effusion. no effusion", None, "", " . "]
     counts = count_sentences([*texts, "No  effusion. Tube. clear lungs"])
     assert counts.sentences == ["no effusion", "clear lungs", "tube"]
     assert counts.texts == ["NO effusion.", "Clear lungs.", "Tube."]
     assert counts.report_ids.tolist() == [0, 0, 1, 1, 2, 2, 2]
     assert counts.sentence_ids.tolist() == [1, 0, 0, 0, 0, 2, 1]
     assert counts.positions.tolist() == [0.0, 1.0, 0.0, 1.0, 0.0, 0.5, 1.0]
-    assert (counts.n_reports, counts.n_skipped) == (3, 4)
+    assert (counts.n_reports, counts.n_skipped) == (3, 3)
+    assert counts.rows.tolist() == [0, 1, 5]
     assert counts.sentence_ids.dtype == counts.report_ids.dtype == np.int64
 
 
@@ -66,3 +73,26 @@ def test_sentences_come_by_the_number_of_reports_that_hold_them(texts):
 def test_noise_has_no_holders():
     held = reports_per_member(np.array([0, 0, 1]), np.array([-1, 1, 1]), 3)
     assert held.tolist() == [0, 2, 0]
+
+
+def test_other_texts_are_counted_beside():
+    studies = [
+        StudyTexts("A.", {"impression": "Normal. Tube."}, {"indication": "Fall."}),
+        StudyTexts("  "),
+        StudyTexts("B.", {"impression": "tube"}),
+    ]
+    counts = count_studies(studies)
+    # A report without an impression or indication holds the empty text.
+    assert counts.context.sentences == ["normal", "tube"]
+    assert counts.context.matrix(2).toarray().tolist() == [[1, 1], [0, 1]]
+    assert counts.history.sentences == ["", "fall"]
+    assert counts.history.matrix(2).toarray().tolist() == [[0, 1], [1, 0]]
+    assert counts.findings.matrix(2).toarray().tolist() == [[1, 0], [0, 1]]
+
+
+def test_folds_keep_patients_together():
+    texts = [f"Report {number}." for number in range(200)]
+    assert len({fold_of(StudyTexts(text)) for text in texts}) == 5
+    assert len({fold_of(StudyTexts(text, patient="p1")) for text in texts}) == 1
+    assert len({fold_of(StudyTexts("A.", patient=text)) for text in texts}) == 5
+    assert {fold_of(StudyTexts(text)) for text in texts} == {1, 2, 3, 4, 5}

@@ -174,8 +174,9 @@ def test_no_clustering_depends_on_the_order_of_the_reports(clustering):
     ],
     ids=["strings", "iterator", "Dataset", "IterableDataset"],
 )
-def test_any_kind_of_reports(index, make):
-    assert build_index(make(made_up_reports())).digest == replace(index).digest
+def test_any_kind_of_reports(make):
+    rows = [{"findings": row["findings"]} for row in made_up_reports()]
+    assert build_index(make(rows)).digest == build_index(rows).digest
 
 
 def test_unusable_reports_say_so():
@@ -248,7 +249,7 @@ def test_signs_by_a_chat_model_reach_every_sentence():
 
 def test_nothing_in_the_folder_is_executable(folder):
     suffixes = sorted(path.suffix for path in folder.iterdir())
-    assert suffixes == [".faiss", ".json", ".json", ".md", *[".parquet"] * 5]
+    assert suffixes == [".faiss", ".json", ".json", ".md", *[".parquet"] * 8]
     assert all(path.stat().st_mode & 0o111 == 0 for path in folder.iterdir())
 
 

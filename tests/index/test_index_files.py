@@ -141,7 +141,9 @@ def test_an_edited_config(folder, changes):
 
 def test_a_newer_version(folder):
     rewrite_config(folder, format_version=FORMAT_VERSION + 1)
-    with pytest.raises(IndexFileError, match=r"format version 3, .* pip install --upgrade"):
+    with pytest.raises(
+        IndexFileError, match=rf"version {FORMAT_VERSION + 1}, .* pip install --upgrade"
+    ):
         read_config(folder)
 
 

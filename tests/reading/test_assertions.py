@@ -191,7 +191,8 @@ def test_readings_are_kept():
     ],
 )
 def test_what_a_sentence_touches_on_stays_open(sentence, addition, open_):
-    left_open = READER.read(sentence).left_open | READER.read(sentence).logic.excludes
+    told = READER.read(sentence)
+    left_open = told.left_open | told.at_issue | told.logic.excludes
     assert bool(left_open & READER.read(addition).logic.implies) == open_
 
 
