@@ -1,8 +1,9 @@
 """Synthetic chest X-rays with reports and the full truth, to measure what enrichment adds.
 
-Each study has a hidden state, an image drawn from it, a report by one of forty reporters, who
-states what is abnormal and leaves much of what is normal unsaid, and the findings section that
-leaves nothing out. What a sentence claims, and whether it is true of a study, can be looked up.
+Each study has a hidden state, an image drawn from it, a report by one of forty reporters, and the
+findings section that leaves nothing out. The reporters leave much of what is normal unsaid, and now
+and then something abnormal: an enricher that takes silence for health fails on those. What a
+sentence claims, and whether it is true of a study, can be looked up.
 """
 
 from __future__ import annotations
@@ -10,56 +11,112 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import datasets
 import numpy as np
 from PIL import Image
 
 from semenrich_datasets.phantom.grammar import sentence_index
+from semenrich_datasets.phantom.habits import draw_view, plain_view
+from semenrich_datasets.phantom.hospitals import staff
 from semenrich_datasets.phantom.images import MAX_SIZE, MIN_SIZE, render
+from semenrich_datasets.phantom.indications import draw_indication
+from semenrich_datasets.phantom.reporters import reporters
 from semenrich_datasets.phantom.reports import write_report
-from semenrich_datasets.phantom.truth import Statement, are_nested, holds, is_stronger, sample_state
+from semenrich_datasets.phantom.silences import Silence, draw_silence
+from semenrich_datasets.phantom.truth import (
+    PRIOR,
+    State,
+    Statement,
+    are_nested,
+    holds,
+    is_stronger,
+    sample_state,
+)
 
 __all__ = ["Statement", "is_true", "load_phantom", "omitted_normals", "statements"]
 
-_TEXT_FEATURES = {
-    "findings": datasets.Value("string"),
-    "impression": datasets.Value("string"),
-    "complete_findings": datasets.Value("string"),
-    "truth": datasets.List({field: datasets.Value("string") for field in Statement._fields}),
+_TEXT = datasets.Value("string")
+_STATEMENTS = datasets.List(dict.fromkeys(Statement._fields, _TEXT))
+_FEATURES = {
+    "findings": _TEXT,
+    "impression": _TEXT,
+    "complete_findings": _TEXT,
+    "truth": _STATEMENTS,
+    "unsaid": _STATEMENTS,
+    "overlooked": _STATEMENTS,
 }
+_VARIED_FEATURES = {
+    "indication": _TEXT,
+    **_FEATURES,
+    "hedged": _STATEMENTS,
+    "hard_to_see": datasets.List(_TEXT),
+    "hospital": _TEXT,
+}
+_Habits = Literal["varied", "plain"]
 
 
 def load_phantom(
-    n: int = 1000, seed: int = 0, *, images: bool = True, image_size: int = 64
+    n: int = 1000,
+    seed: int = 0,
+    *,
+    images: bool = True,
+    image_size: int = 64,
+    unsaid: float = 0.05,
+    habits: _Habits = "varied",
 ) -> datasets.Dataset:
     """Gives synthetic chest X-ray studies: image, report, complete report, truth.
 
     Study `i` depends on `seed` and `i` alone: another seed, or rows not used before, are held out.
+    Its image and truth depend on nothing else; `unsaid` and `habits` change what is written. With
+    `unsaid=0.0, habits="plain"` the reports are those of the phantom's first form.
 
     Args:
         n (`int`, *optional*, defaults to `1000`): number of studies.
         seed (`int`, *optional*, defaults to `0`): which studies, 0 or above.
         images (`bool`, *optional*, defaults to `True`): whether there is a column `image`.
         image_size (`int`, *optional*, defaults to `64`): height and width in pixels, 64 to 224.
+        unsaid (`float`, *optional*, defaults to `0.05`): share of the abnormal findings, devices
+            among them, that the report states nowhere, 0 to below 1. Of small and mild ones more,
+            of large and marked ones less. Most are passed over: there is no normal statement of
+            that part of the chest. 15 % of them, where a normal statement can deny them, were
+            overlooked, and one does.
+        habits (`str`, *optional*, defaults to `"varied"`): "varied" for authors of four hospitals
+            with phrases and topics of their own, who hedge, see some things badly, report another
+            region too, and were given an indication; "plain" for one kind of author who does none
+            of it.
 
     Returns:
-        `datasets.Dataset`: columns `image` (grey, PNG), `findings`, `impression`,
-        `complete_findings` (every sentence of `findings`, and every normal statement that they
-        leave out) and `truth`, a list of `{"name", "value", "site"}`: the abnormal findings of the
-        study, each with its severity and side or zone where it has one, and "prior" where there is
-        a prior study. What is not listed is normal.
+        `datasets.Dataset`: columns
+
+        - `image`: grey, PNG; shows all of `truth`.
+        - `findings`, `impression`: the report. A finding may stand in one of them only.
+        - `complete_findings`: the sentences of `findings` but for those that are false, hedge or
+          complain, and all that they leave out, abnormal or normal. True and complete.
+        - `truth`: a list of `{"name", "value", "site"}`: the abnormal findings of the study, said
+          or not, each with its severity and side or zone where it has one, and "prior" where there
+          is a prior study. What is not listed is normal.
+        - `unsaid`: those of `truth` that the report states nowhere, nor calls possible.
+        - `overlooked`: those of `unsaid` that a normal statement of the report denies.
+
+        and with varied habits
+
+        - `indication`: why the study was asked for.
+        - `hedged`: those of `truth` that the report only calls possible.
+        - `hard_to_see`: what the author saw badly, and so mentions less: "heart hard to see",
+          "bases hard to see", "apices hard to see".
+        - `hospital`: "A" to "D"; D fills in a form ("Heart: Normal.").
 
     Raises:
-        ValueError: If `n` or `seed` is negative or `image_size` is out of range.
+        ValueError: If an argument is out of range.
 
     Example:
         ```python
         >>> from semenrich_datasets.phantom import load_phantom
-        >>> studies = load_phantom(n=100, seed=1, images=False)
+        >>> studies = load_phantom(n=100, seed=1, images=False, habits="plain")
         >>> studies.column_names
-        ['findings', 'impression', 'complete_findings', 'truth']
+        ['findings', 'impression', 'complete_findings', 'truth', 'unsaid', 'overlooked']
         ```
     """
     if n < 0 or seed < 0:
@@ -69,23 +126,61 @@ def load_phantom(
             f"Expected image_size from {MIN_SIZE} to {MAX_SIZE}, found {image_size}: draw at one "
             "of these and resize."
         )
-    rows = [_make_study(seed, row, image_size if images else None) for row in range(n)]
-    features = datasets.Features(
-        {"image": datasets.Image(), **_TEXT_FEATURES} if images else _TEXT_FEATURES
-    )
+    if not 0 <= unsaid < 1:
+        raise ValueError(f"Expected unsaid from 0 to below 1, a share, found {unsaid}.")
+    if habits not in ("varied", "plain"):
+        raise ValueError(f'Expected habits to be "varied" or "plain", found {habits!r}.')
+    text = _VARIED_FEATURES if habits == "varied" else _FEATURES
+    features = datasets.Features({"image": datasets.Image(), **text} if images else text)
+    rows = [
+        _make_study(seed, row, image_size if images else None, unsaid, habits) for row in range(n)
+    ]
     columns = {name: [row[name] for row in rows] for name in features}
     return datasets.Dataset.from_dict(columns, features=features)
 
 
-def _make_study(seed: int, row: int, image_size: int | None) -> dict[str, Any]:
+def _make_study(
+    seed: int, row: int, image_size: int | None, unsaid: float, habits: _Habits
+) -> dict[str, Any]:
     rng = Random(f"{seed} {row}")
     state = sample_state(rng)
-    study = write_report(state, rng)._asdict()
-    study["truth"] = [found._asdict() for found in state]
+    found = tuple(one for one in state if one != PRIOR)
+    silence = Silence()
+    if unsaid and found:
+        silence = draw_silence(found, unsaid, Random(f"{seed} {row} unsaid"))
+    write = _write_varied if habits == "varied" else _write_plain
+    study = {"truth": [one._asdict() for one in state], **write(state, silence, rng)}
     if image_size is not None:
         pixels = render(state, image_size, np.random.default_rng([seed, row]))
         study["image"] = {"bytes": _encode_png(pixels), "path": None}
     return study
+
+
+def _write_plain(state: State, silence: Silence, rng: Random) -> dict[str, Any]:
+    reporter, view = rng.choice(reporters()), plain_view(state, silence)
+    return {
+        **write_report(state, reporter, view, rng)._asdict(),
+        "unsaid": _named(state, view.silence.unsaid),
+        "overlooked": _named(state, view.silence.overlooked),
+    }
+
+
+def _write_varied(state: State, silence: Silence, rng: Random) -> dict[str, Any]:
+    reporter = rng.choice(staff())
+    view = draw_view(state, silence, rng)
+    return {
+        **write_report(state, reporter, view, rng)._asdict(),
+        "unsaid": _named(state, view.silence.unsaid),
+        "overlooked": _named(state, view.silence.overlooked),
+        "hedged": _named(state, view.hedged),
+        "hard_to_see": list(view.limits),
+        "hospital": reporter.hospital,
+        "indication": draw_indication(state, rng),
+    }
+
+
+def _named(state: State, names: frozenset[str]) -> list[dict[str, str]]:
+    return [one._asdict() for one in state if one.name in names] if names else []
 
 
 def _encode_png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:

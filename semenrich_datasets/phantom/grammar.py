@@ -1,6 +1,7 @@
 """The sentences of synthetic reports, and what each of them says.
 
-The sentences themselves are data: phantom_normal.txt and phantom_abnormal.txt beside this file.
+The sentences themselves are data: the text files beside this one. normal.txt and abnormal.txt are
+everybody's; the others belong to one hospital, or to authors with habits.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from functools import cache
 from importlib.resources import files
 from itertools import accumulate, product
 from random import Random
+from typing import NamedTuple
 
-from semenrich_datasets.phantom.truth import FINDINGS, NORMALS, Statement
+from semenrich_datasets.phantom.truth import FINDINGS, HEDGE, NORMALS, Statement
 
-_FILES = ("normal.txt", "abnormal.txt")
+COMMON = ("normal.txt", "abnormal.txt")
+OTHERS = ("hedges.txt", "beside.txt", "hospital_b.txt", "hospital_c.txt", "labels.txt")
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _HEADING = "== "
 _SKEW = 1.4  # Zipf exponent of a block's lines: few are said often, as in real reports
@@ -90,28 +93,44 @@ class Rule:
 
 
 @cache
-def rules() -> tuple[Rule, ...]:
-    """Reads the grammar: those rules that say more at once come first."""
-    texts = [(files(__package__) / name).read_text(encoding="utf-8") for name in _FILES]
-    blocks = [block for text in texts for block in text.split("\n" + _HEADING)[1:]]
-    read = [_read_block(block) for block in blocks]
+def rules(*names: str) -> tuple[Rule, ...]:
+    """Reads the grammar, or these files of it: those rules that say more at once come first."""
+    read = [_make_rule(block) for name in names or COMMON for block in read_blocks(name)]
     return tuple(sorted(read, key=lambda rule: -len(rule.names)))
 
 
-def _read_block(block: str) -> Rule:
+class Block(NamedTuple):
+    """A block of a text file: its lines, all choices resolved, and running sums of their shares."""
+
+    heading: str
+    sentences: tuple[str, ...]
+    cumulative: tuple[float, ...]
+
+
+def read_blocks(name: str) -> list[Block]:
+    """Reads the blocks of a text file of this folder."""
+    text = (files(__package__) / name).read_text(encoding="utf-8")
+    return [_read_block(block) for block in text.split("\n" + _HEADING)[1:]]
+
+
+def _read_block(block: str) -> Block:
     heading, *lines = (line for line in block.splitlines() if line)
-    parts = heading.split(" + ")
-    names = tuple(part.removesuffix(" both") for part in parts if part not in _ASIDES)
     weights: dict[str, float] = {}
     for rank, line in enumerate(lines, start=1):
         for sentence, weight in _resolve(line):
             weights[sentence] = weights.get(sentence, 0.0) + weight / rank**_SKEW
+    return Block(heading, tuple(weights), tuple(accumulate(weights.values())))
+
+
+def _make_rule(block: Block) -> Rule:
+    parts = block.heading.split(" + ")
+    names = tuple(part.removesuffix(" both") for part in parts if part not in _ASIDES)
     return Rule(
         names=names or tuple(parts),
         both=parts[0].endswith(" both"),
         asides=_ASIDES.intersection(parts) if names else frozenset(),
-        sentences=tuple(weights),
-        cumulative=tuple(accumulate(weights.values())),
+        sentences=block.sentences,
+        cumulative=block.cumulative,
     )
 
 
@@ -145,7 +164,7 @@ def sentence_index() -> dict[str, tuple[Statement, ...]]:
         ValueError: If two blocks of the grammar share a sentence.
     """
     index: dict[str, tuple[Statement, ...]] = {}
-    for rule in rules():
+    for rule in rules(*COMMON, *OTHERS):
         for sentence in rule.sentences:
             for filled, meaning in _readings(rule, sentence):
                 if index.setdefault(filled.lower(), meaning) != meaning:
@@ -166,6 +185,7 @@ def _readings(rule: Rule, sentence: str) -> Iterator[tuple[str, tuple[Statement,
 
 
 def _domain(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if name in FINDINGS:
-        return FINDINGS[name].values, FINDINGS[name].sites
+    finding = FINDINGS.get(name.removeprefix(HEDGE))
+    if finding is not None:
+        return finding.values, finding.sites
     return ("",), tuple(normal.site for normal in NORMALS if normal.name == name)

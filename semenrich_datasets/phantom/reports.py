@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
 from random import Random
 from typing import NamedTuple
 
-from semenrich_datasets.phantom.grammar import Rule, fill, rules
+from semenrich_datasets.phantom.grammar import Rule, fill
+from semenrich_datasets.phantom.habits import LIMITS, View
+from semenrich_datasets.phantom.reporters import Phrases, Reporter
+from semenrich_datasets.phantom.silences import denials
 from semenrich_datasets.phantom.truth import (
+    FINDINGS,
+    HEDGE,
     PRIOR,
-    TOPICS,
     State,
     Statement,
     holds,
     normal_statements,
 )
-
-REPORTER_COUNT = 40
-
-# How many reporters mention a topic that is normal; the others hardly ever do.
-_HABIT = {
-    "heart": 0.95,
-    "mediastinum": 0.7,
-    "aorta": 0.15,
-    "hila": 0.25,
-    "vasculature": 0.45,
-    "volumes": 0.35,
-    "lungs": 0.95,
-    "pleura": 0.92,
-    "diaphragm": 0.2,
-    "bones": 0.6,
-}
-_MENTIONED, _FORGOTTEN = 0.88, 0.06
-_TERSE_SHARE, _TERSE_FACTOR = 0.15, 0.4
 
 # What many reporters say instead of the stronger statement. It says less, and is still true.
 _CAUTIOUS = {
@@ -42,11 +26,6 @@ _CAUTIOUS = {
     "bones normal": ("no acute bone finding", "no fracture"),
     "no fracture": ("no acute bone finding",),
 }
-_LUNGS_FIRST = tuple(
-    "technique devices volumes lungs pleura vasculature heart mediastinum aorta hila diaphragm "
-    "bones summary".split()
-)
-
 # Findings that an impression leads with; the rest, long-standing ones, often stay out of it.
 _PRESSING = frozenset(
     "consolidation|edema|congestion|effusion|pneumothorax|nodule|wide mediastinum|cardiomegaly|"
@@ -56,9 +35,8 @@ _FOLLOWED_UP = frozenset(("consolidation", "nodule"))
 _CHRONIC_IN_IMPRESSION = 0.3
 _ONLY_IN_IMPRESSION = 0.04
 
-# Per report: asides, and how often a rule that has one is then used.
-_OTHERWISE, _BLANK, _ASIDE_USED = 0.15, 0.2, 0.6
-_BILATERAL = 0.95  # where there is one on each side
+# Per report: asides.
+_OTHERWISE, _BLANK = 0.15, 0.2
 _TECHNIQUE, _COMPARISON = 0.05, 0.06
 _NORMAL_CHEST, _OTHERWISE_NORMAL, _ADVICE = 0.2, 0.06, 0.2
 
@@ -72,114 +50,78 @@ class WrittenReport(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A sentence without capital and stop, and the first statement that it makes."""
+    """A sentence without capital and stop, and the statements that it makes, the main one first."""
 
-    statement: Statement
+    says: tuple[Statement, ...]
     text: str
 
 
-@dataclass(frozen=True)
-class Reporter:
-    """One reporter's habits, fixed for all studies and seeds.
-
-    Args:
-        mentions (`dict[str, float]`): topic -> probability of speaking of it when it is normal.
-        joins (`float`): probability of saying together what one sentence can say.
-        cautious (`float`): probability of the weaker of two normal statements.
-        compares (`float`): probability of reporting against the prior study, where there is one.
-        repeats (`float`): probability of a rule's favorite sentence.
-        numbers (`bool`): whether an impression of several points is a numbered list.
-        order (`tuple[str, ...]`): the topics in the order of the report.
-        rules (`tuple[tuple[Rule, str], ...]`): the grammar in the order in which it is tried, with
-            the reporter's favorite sentence of each rule.
-    """
-
-    mentions: dict[str, float]
-    joins: float
-    cautious: float
-    compares: float
-    repeats: float
-    numbers: bool
-    order: tuple[str, ...]
-    rules: tuple[tuple[Rule, str], ...]
-
-    def likes(self, rule: Rule) -> float:
-        """Gives the probability of using a rule where it fits."""
-        if rule.is_plain:
-            return 1.0
-        if rule.asides:
-            return _ASIDE_USED
-        return _BILATERAL if rule.is_bilateral else self.joins
-
-
-@cache
-def reporters() -> tuple[Reporter, ...]:
-    """Gives the reporters of all phantom studies."""
-    return tuple(_make_reporter(Random(f"reporter {name}")) for name in range(REPORTER_COUNT))
-
-
-def _make_reporter(rng: Random) -> Reporter:
-    factor = _TERSE_FACTOR if rng.random() < _TERSE_SHARE else 1.0
-    mentions = {
-        topic: factor * (_MENTIONED if rng.random() < share else _FORGOTTEN)
-        for topic, share in _HABIT.items()
-    }
-    # Rules that say more tend to be tried first, in an order of the reporter's own.
-    trials = [(rng.random() - 0.4 * len(rule.names), rule) for rule in rules()]
-    ordered = [rule for _, rule in sorted(trials, key=lambda trial: (trial[1].is_plain, trial[0]))]
-    return Reporter(
-        mentions=mentions,
-        joins=rng.uniform(0.3, 0.9),
-        cautious=rng.choice((0.1, 0.4, 0.8)),
-        compares=rng.choice((0.1, 0.4, 0.8)),
-        repeats=rng.uniform(0.2, 0.8),
-        numbers=rng.random() < 0.4,
-        order=TOPICS if rng.random() < 0.65 else _LUNGS_FIRST,
-        rules=tuple((rule, rule.draw(rng)) for rule in ordered),
-    )
-
-
-def write_report(state: State, rng: Random) -> WrittenReport:
+def write_report(state: State, reporter: Reporter, view: View, rng: Random) -> WrittenReport:
     """Writes a study's report as one of the reporters would.
 
     Args:
         state (`State`): the study's hidden state.
-        rng (`Random`): draws the reporter and the wording.
+        reporter (`Reporter`): who writes.
+        view (`View`): what the reporter makes of this study.
+        rng (`Random`): draws the wording.
 
     Returns:
-        `Report`: abnormal findings are all stated, a few in the impression only. The complete
-        findings hold the sentences of `findings` and all that they leave unsaid.
+        `WrittenReport`: states each abnormal finding that the view neither leaves unsaid nor
+        hedges, a few in one section only. The complete findings hold the sentences of `findings`,
+        but for hedges, complaints and what is false, and all that they leave unsaid.
     """
-    reporter = rng.choice(reporters())
-    found = [statement for statement in state if statement != PRIOR]
-    withheld = _withhold(found, rng)
-    normal = normal_statements(state)
-    kept = _keep(normal, reporter, rng)
-    stated = [statement for statement in found if statement.name != withheld]
-    stated += _remarks(state, reporter, rng) + kept
+    found = [one for one in state if one != PRIOR]
+    said = view.said(state)
+    believed = view.believed(state)
+    withheld = _withhold(said, view, rng)
+    normal = normal_statements(believed)
+    spoken_of = _drop_silent(normal, view)
+    kept = denials(normal, state, view.silence.overlooked)
+    kept += _keep([one for one in spoken_of if one not in kept], reporter, view, rng)
+    stated = [one for one in said if one.name != withheld]
+    stated += _remarks(state, said, reporter, rng) + kept
+    beside = [*view.hedges(state), *view.remarks]
     asides = _asides(state, reporter, rng)
-    lines = _write(stated or normal[:1], asides, reporter, rng)
-
-    missing = [statement for statement in found if statement.name == withheld]
-    missing += [statement for statement in normal if statement not in kept]
-    complete = lines + _write(missing, frozenset(), reporter, rng)
+    lines = _write(
+        [*stated, *beside] or spoken_of[:1] or [Statement("technique")],
+        asides,
+        reporter.rules,
+        reporter,
+        rng,
+    )
+    true = lines
+    if beside or view.silence.overlooked:
+        true = [line for line in lines if _is_sure_and_true(line, state)]
+        stated = [one for line in true for one in line.says]
+    missing = [one for one in (*found, *normal_statements(state)) if one not in stated]
+    complete = true + _write(missing, frozenset(), reporter.rules, reporter, rng)
     return WrittenReport(
         findings=_prose(_arrange(lines, reporter)),
-        impression=_impression(state, found, asides, reporter, rng),
+        impression=_impression(state, view, asides, reporter, rng),
         complete_findings=_prose(_arrange(complete, reporter)),
     )
 
 
-def _withhold(found: list[Statement], rng: Random) -> str | None:
+def _withhold(said: State, view: View, rng: Random) -> str | None:
     """Draws the finding, if any, that the reporter states in the impression only."""
-    pressing = [statement.name for statement in found if statement.name in _PRESSING]
+    pressing = [one.name for one in said if one.name in _PRESSING and one.name not in view.brief]
     return rng.choice(pressing) if pressing and rng.random() < _ONLY_IN_IMPRESSION else None
 
 
-def _keep(normal: list[Statement], reporter: Reporter, rng: Random) -> list[Statement]:
+def _drop_silent(normal: list[Statement], view: View) -> list[Statement]:
+    """Drops the normal statements of the topics of what is passed over."""
+    unsaid, overlooked = view.silence
+    silent = {FINDINGS[name].topic for name in unsaid - overlooked}
+    return [one for one in normal if one.topic not in silent] if silent else normal
+
+
+def _keep(normal: list[Statement], reporter: Reporter, view: View, rng: Random) -> list[Statement]:
+    """Draws the normal statements that are made by habit."""
     kept = []
+    dims = view.dims
     for statement in normal:
-        if rng.random() < reporter.mentions[statement.topic]:
+        topic = statement.topic
+        if rng.random() < reporter.mentions[topic] * dims.get(topic, 1.0):
             weaker = _CAUTIOUS.get(statement.name)
             if weaker and rng.random() < reporter.cautious:
                 statement = Statement(rng.choice(weaker))
@@ -187,7 +129,7 @@ def _keep(normal: list[Statement], reporter: Reporter, rng: Random) -> list[Stat
     return kept
 
 
-def _remarks(state: State, reporter: Reporter, rng: Random) -> list[Statement]:
+def _remarks(state: State, said: State, reporter: Reporter, rng: Random) -> list[Statement]:
     """Draws what is said beside findings: technique, comparison, blanks, "otherwise clear"."""
     comparison = PRIOR if PRIOR in state else Statement("no prior")
     remarks = (
@@ -196,7 +138,8 @@ def _remarks(state: State, reporter: Reporter, rng: Random) -> list[Statement]:
         (comparison, _COMPARISON if comparison != PRIOR else reporter.compares / 4),
         (Statement("otherwise clear"), _OTHERWISE),
     )
-    return [one for one, rate in remarks if rng.random() < rate and holds(one, state)]
+    known = (*said, PRIOR) if PRIOR in state else said
+    return [one for one, rate in remarks if rng.random() < rate and holds(one, known)]
 
 
 def _asides(state: State, reporter: Reporter, rng: Random) -> frozenset[str]:
@@ -205,30 +148,44 @@ def _asides(state: State, reporter: Reporter, rng: Random) -> frozenset[str]:
     return frozenset(["prior"] * compares + ["blank"] * blanks)
 
 
+def _is_sure_and_true(line: _Line, state: State) -> bool:
+    """Tells whether a reporter who knows all would write a sentence of another one."""
+    names = {one.name for one in line.says}
+    if names & LIMITS.keys() or any(name.startswith(HEDGE) for name in names):
+        return False
+    return all(holds(one, state) for one in line.says)
+
+
 def _write(
-    statements: list[Statement], asides: frozenset[str], reporter: Reporter, rng: Random
+    statements: list[Statement],
+    asides: frozenset[str],
+    phrases: Phrases,
+    reporter: Reporter,
+    rng: Random,
 ) -> list[_Line]:
-    """Says every statement once, by the reporter's rules in their order."""
+    """Says every statement once, by these rules in their order."""
     pending: dict[str, list[Statement]] = {}
     for statement in statements:
         pending.setdefault(statement.name, []).append(statement)
     lines = []
-    for rule, favorite in [one for one in reporter.rules if one[0].names[0] in pending]:
-        while rule.covers(pending, asides) and rng.random() < reporter.likes(rule):
-            first = _take(rule, pending)
+    for rule, favorite, likes in [one for one in phrases if one[0].names[0] in pending]:
+        while rule.covers(pending, asides) and rng.random() < likes:
+            says = _take(rule, pending)
             text = favorite if rng.random() < reporter.repeats else rule.draw(rng)
-            lines.append(_Line(first, fill(text, first.value, first.site, rng)))
+            lines.append(_Line(says, fill(text, says[0].value, says[0].site, rng)))
     return lines
 
 
-def _take(rule: Rule, pending: dict[str, list[Statement]]) -> Statement:
-    """Takes what a rule says off the pending statements, and gives the first of it."""
-    first = pending[rule.names[0]][0]
+def _take(rule: Rule, pending: dict[str, list[Statement]]) -> tuple[Statement, ...]:
+    """Takes what a rule says off the pending statements, and gives it."""
+    says: list[Statement] = []
     for name in rule.names:
-        del pending[name][: 2 if rule.both else 1]
+        count = 2 if rule.both else 1
+        says += pending[name][:count]
+        del pending[name][:count]
         if not pending[name]:
             del pending[name]
-    return first
+    return tuple(says)
 
 
 def _arrange(lines: list[_Line], reporter: Reporter) -> list[str]:
@@ -237,38 +194,41 @@ def _arrange(lines: list[_Line], reporter: Reporter) -> list[str]:
     ordered = sorted(
         lines,
         key=lambda line: (
-            reporter.order.index(line.statement.topic),
-            signs.index(line.statement.sign),
+            reporter.order.index(line.says[0].topic),
+            signs.index(line.says[0].sign),
         ),
     )
     return [line.text for line in ordered]
 
 
 def _impression(
-    state: State,
-    found: list[Statement],
-    asides: frozenset[str],
-    reporter: Reporter,
-    rng: Random,
+    state: State, view: View, asides: frozenset[str], reporter: Reporter, rng: Random
 ) -> str:
-    led = [one for one in found if one.name in _PRESSING]
-    other = [one for one in found if one not in led and rng.random() < _CHRONIC_IN_IMPRESSION]
+    found, known = view.said(state), view.believed(state)
+    led = [one for one in found if one.name in _PRESSING and one.name not in view.brief]
+    other = [one for one in found if one.name not in _PRESSING]
+    other = [one for one in other if rng.random() < _CHRONIC_IN_IMPRESSION]
+    led += [one for one in view.hedges(state) if one.name.removeprefix(HEDGE) in _PRESSING]
     summary = Statement("normal chest" if rng.random() < _NORMAL_CHEST else "no acute disease")
-    if not holds(summary, state):
+    if not holds(summary, known):
         summary = Statement("no acute disease")
-    points = led + ([summary] if holds(summary, state) else []) + other
+    points = led + ([summary] if holds(summary, known) else []) + other
     if found and not led and rng.random() < _OTHERWISE_NORMAL:
         points.append(Statement("otherwise normal"))
     names = [one.name for one in points]
     if not _FOLLOWED_UP.isdisjoint(names) and rng.random() < _ADVICE:
         points.append(Statement("advice"))
-        names.append("advice")
-    lines = _write(points, asides, reporter, rng)
-    texts = [line.text for line in sorted(lines, key=lambda one: names.index(one.statement.name))]
+    points = points or [Statement("as above")]
+    names = [one.name for one in points]
+    lines = _write(points, asides, reporter.points, reporter, rng)
+    texts = [line.text for line in sorted(lines, key=lambda one: names.index(one.says[0].name))]
     return _numbered(texts) if reporter.numbers and len(texts) > 1 else _prose(texts)
 
 
 def _sentence(text: str) -> str:
+    region, colon, rest = text.partition(": ")
+    if colon:
+        text = f"{region}: {rest[0].upper()}{rest[1:]}"
     return text[0].upper() + text[1:] + "."
 
 

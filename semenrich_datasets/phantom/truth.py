@@ -70,7 +70,7 @@ State = tuple[Statement, ...]
 
 TOPICS = tuple(
     "technique heart mediastinum aorta hila vasculature volumes lungs pleura diaphragm bones "
-    "devices summary".split()
+    "devices abdomen summary".split()
 )
 _SIDES = ("right", "left")
 _ZONES = ("right lower", "left lower", "right upper", "left upper", "right mid", "left mid")
@@ -105,7 +105,16 @@ FINDINGS: dict[str, Finding] = {
 
 PRIOR = Statement("prior")
 
-# Statements of no finding: a prior study, technique, a de-identification blank, "otherwise".
+HEDGE = "possible "
+"""Before a finding's name: it may be there or not, says the author. Not a claim of either."""
+
+HEDGED = tuple(
+    "effusion|consolidation|nodule|pneumothorax|atelectasis|congestion|cardiomegaly|"
+    "acute rib fracture|prominent hilum".split("|")
+)
+
+# Statements of no finding: a prior study, technique, a de-identification blank, "otherwise", what
+# was hard to see, what may be there, another region of the body.
 CONTEXT = {
     "prior": "technique",
     "no prior": "technique",
@@ -114,7 +123,12 @@ CONTEXT = {
     "otherwise clear": "lungs",
     "otherwise normal": "summary",
     "advice": "summary",
-}
+    "as above": "summary",
+    "abdomen": "abdomen",
+    "heart hard to see": "heart",
+    "bases hard to see": "lungs",
+    "apices hard to see": "lungs",
+} | {HEDGE + name: FINDINGS[name].topic for name in HEDGED}
 
 _ALL_LUNG = frozenset(("emphysema", "edema", "congestion"))
 
@@ -189,8 +203,8 @@ def facts(state: State) -> frozenset[str]:
 def holds(statement: Statement, state: State) -> bool:
     """Tells whether a statement is true of a state, as a strict radiologist reads it.
 
-    A statement without value or site holds for any. Technique, advice and blanks claim nothing of
-    the study and always hold; "otherwise" holds where there is something to except.
+    A statement without value or site holds for any. Technique, advice, blanks and hedges claim
+    nothing of the study and always hold; "otherwise" holds where there is something to except.
     """
     name, value, site = statement
     if statement in NORMALS:

@@ -1,4 +1,4 @@
-"""The phantom: every report is true of its study, and every finding shows in its image."""
+"""The plain phantom: every report is true of its study, and every finding shows in its image."""
 
 import os
 import re
@@ -24,6 +24,7 @@ from semenrich_datasets.phantom.grammar import rules, sentence_index
 from semenrich_datasets.phantom.images import render
 from semenrich_datasets.phantom.truth import FINDINGS, NORMALS, PRIOR, normal_statements
 
+PLAIN = {"unsaid": 0.0, "habits": "plain"}  # authors who state all that is abnormal
 NOISE = 0.012 * 255  # standard deviation of the film's grain, in grey levels
 
 
@@ -41,7 +42,7 @@ def state_of(row):
 
 @pytest.fixture(scope="module")
 def studies():
-    return load_phantom(n=4000, seed=11, images=False).to_list()
+    return load_phantom(n=4000, seed=11, images=False, **PLAIN).to_list()
 
 
 def test_rows_depend_on_seed_and_row_alone():
@@ -66,19 +67,26 @@ def test_another_process_gives_the_same_studies():
 @pytest.mark.parametrize("n", [0, 1, 40])
 def test_features_do_not_depend_on_the_data(n):
     text = datasets.Value("string")
-    assert load_phantom(n=n).features == datasets.Features(
-        {
-            "image": datasets.Image(),
-            "findings": text,
-            "impression": text,
-            "complete_findings": text,
-            "truth": datasets.List({"name": text, "value": text, "site": text}),
-        }
-    )
+    found = datasets.List({"name": text, "value": text, "site": text})
+    plain = {"image": datasets.Image(), "findings": text, "impression": text}
+    plain |= {"complete_findings": text, "truth": found, "unsaid": found, "overlooked": found}
+    varied = {"indication": text, "hedged": found, "hospital": text}
+    varied["hard_to_see"] = datasets.List(text)
+    assert load_phantom(n=n, habits="plain").features == datasets.Features(plain)
+    assert load_phantom(n=n).features == datasets.Features(plain | varied)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"n": -1}, {"seed": -1}, {"image_size": 63}, {"image_size": 225}]
+    "wrong",
+    [
+        {"n": -1},
+        {"seed": -1},
+        {"image_size": 63},
+        {"image_size": 225},
+        {"unsaid": -0.1},
+        {"unsaid": 1.0},
+        {"habits": "odd"},
+    ],
 )
 def test_arguments_out_of_range_are_named(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong.values()))}"):
@@ -98,7 +106,7 @@ def test_every_sentence_is_known_and_true(studies, section):
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**40))
 def test_reports_say_all_that_they_must(seed):
-    (row,) = load_phantom(n=1, seed=seed, images=False)
+    (row,) = load_phantom(n=1, seed=seed, images=False, **PLAIN)
     found = [one for one in state_of(row) if one != PRIOR]
     findings, complete = Counter(split(row["findings"])), Counter(split(row["complete_findings"]))
     assert findings <= complete
@@ -236,7 +244,8 @@ def test_grammar_is_rich_and_its_sentences_short():
     assert min(singles[name] for name in everywhere) >= 12
     assert min(singles[name] for name in FINDINGS) >= 5
     for sentence in sentence_index():
-        assert 3 <= len(sentence.split()) <= 20, sentence
+        # A form has sentences of two words: "Heart: Normal."
+        assert 2 + (": " not in sentence) <= len(sentence.split()) <= 20, sentence
         assert "[" not in sentence
         assert "{" not in sentence
 
