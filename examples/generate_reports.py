@@ -91,7 +91,7 @@ def load_studies(args: GenerateArguments) -> Dataset:
     from semenrich_datasets.report_files import load_reports
 
     if args.dataset == "phantom":
-        return load_phantom(args.reports or 200, seed=1)
+        return load_phantom(args.reports or 200, seed=1, unsaid=0.0, habits="plain")
     if Path(args.dataset).suffix in FILES:
         studies = load_reports(args.dataset)
     else:

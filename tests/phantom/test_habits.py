@@ -324,7 +324,7 @@ def test_hospitals_differ(studies):
     for name in HOSPITALS:
         rows = [row for row in studies if row["hospital"] == name and not abnormal(row)]
         ((summary, count),) = Counter(row["impression"] for row in rows).most_common(1)
-        assert count > 0.2 * len(rows), "a hospital has a favorite of its own"
+        assert count > 0.15 * len(rows), "a hospital has a favorite of its own"
         summaries.add(summary)
     assert len(summaries) == 4
     mentioned = {
