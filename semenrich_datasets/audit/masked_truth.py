@@ -154,6 +154,7 @@ def masked_truth(
     enricher: SemEnricher,
     *,
     min_scores: Sequence[float] = MIN_SCORES,
+    concepts: Sequence[str] | None = None,
     max_reports: int = 2_000,
     seed: int = 0,
     show_progress: bool = True,
@@ -165,6 +166,8 @@ def masked_truth(
         enricher ([`SemEnricher`]): What is tested, its images left aside.
         min_scores (`Sequence[float]`, *optional*): Thresholds of the curve, beside the enricher's
             own. The presets "paper" and "random" have none.
+        concepts (`Sequence[str]`, *optional*): What is hidden, in the lexicon's names; by default
+            all that the index's additions speak of. An index as published has none of its own.
         max_reports (`int`, *optional*, defaults to `2_000`): Most reports, drawn at random.
         seed (`int`, *optional*, defaults to `0`): Of that draw.
         show_progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
@@ -179,7 +182,7 @@ def masked_truth(
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(reports))[:max_reports])
     own, selections = _selections(enricher, min_scores)
-    mask = _Mask(enricher)
+    mask = _Mask(enricher, concepts)
     counts: Counter[tuple[float, str, str]] = Counter()
     additions: Counter[float] = Counter(dict.fromkeys(selections, 0))
     seen = 0
@@ -255,10 +258,11 @@ class _Hidden:
 class _Mask:
     """Cuts topics out of reports."""
 
-    def __init__(self, enricher: SemEnricher) -> None:
+    def __init__(self, enricher: SemEnricher, concepts: Sequence[str] | None) -> None:
         self.index = enricher.index
         lexicon = self.index.reader.lexicon
-        self.concepts = sorted({topic.concept for topic in self.index.silence.topics})
+        own = {topic.concept for topic in self.index.silence.topics}
+        self.concepts = sorted(own if concepts is None else concepts)
         self._topics = Topics([Topic(concept) for concept in self.concepts], lexicon)
         self._below = [lexicon.below[concept] for concept in self.concepts]
         self._known: dict[str, tuple[Reading, list[int], list[Logic | None]]] = {}

@@ -62,7 +62,7 @@ def fit_silence(
             (),
             _fit((), np.zeros((0, 0), np.int8), nothing),
         )
-    study = _Studies(counts, reader, topics)
+    study = Studies(counts, reader, topics)
     features = study.features()
     table = study.feature_table(features)
     tables = [_as_matrix(study.rest(topic) @ table) for topic in range(len(topics))]
@@ -84,7 +84,7 @@ def fit_silence(
     )
 
 
-class _Studies:
+class Studies:
     """The reports of a corpus as matrices, in an order of their own.
 
     `held` tells which report holds which sentence; a sentence of a history is another one than the

@@ -127,12 +127,21 @@ def _is_unspecific(said: Assertion, flags: Flags, lexicon: Lexicon, *, refers: b
 def _something_wrong(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
     """Returns the structures of which something is wrong, but not what, with what may cause it.
 
-    A structure that is only named beside a finding is not among them.
+    A structure that is only named beside a finding is not among them, unless that finding can be
+    anywhere: "fullness of the hilum".
     """
+    findings = lexicon.findings
+    placed = not any(
+        said.is_abnormal
+        and said.concept in findings
+        and not (findings[said.concept].of or findings[said.concept].kind_of)
+        for said in assertions
+    )
     return {
         name
         for said in assertions
-        if said.status == "present" and said.concept in lexicon.structures
+        if said.concept in lexicon.structures
+        if said.status == "present" or (said.status == "uncertain" and not placed)
         for structure in [lexicon.structures[said.concept]]
         for name in (said.concept, structure.part_of, *structure.obscures)
         if name
@@ -145,5 +154,6 @@ def _obscured(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> set[str]:
         name
         for said in assertions
         if said.is_abnormal and said.concept in findings
-        for name in findings[said.concept].obscures
+        for kind in lexicon.families[said.concept]
+        for name in findings[kind].obscures
     }

@@ -61,6 +61,7 @@ def phantom_figures(enriched: Dataset) -> dict[str, float]:
         "statements": true + false,
         "precision": true / max(true + false, 1),
         "recall": recovered / max(omitted, 1),
+        "omitted": omitted,
         "abnormal reports: false additions": abnormal_contradicted / max(abnormal_additions, 1),
         "unknown sentences": unknown,
     }
