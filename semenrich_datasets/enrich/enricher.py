@@ -29,7 +29,13 @@ from semenrich_datasets.enrich.guards.proposal import Guard, Proposal
 from semenrich_datasets.enrich.images import Cells, StudyImages, is_batch_of
 from semenrich_datasets.enrich.options import check_options, check_output_columns
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
-from semenrich_datasets.enrich.report import ADDED_TYPE, Addition, Report, Selection
+from semenrich_datasets.enrich.report import (
+    ADDED_TYPE,
+    Addition,
+    Report,
+    Selection,
+    TypedColumn,
+)
 from semenrich_datasets.enrich.safe_selection import SafeSelection
 from semenrich_datasets.index import FindingsIndex
 from semenrich_datasets.index.image_embedding import ImageEncoder
@@ -281,8 +287,8 @@ class SemEnricher:
                 self.added_column: pa.array(added, type=ADDED_TYPE),
             }
         return {
-            self.enriched_column: _TypedColumn(enriched, pa.string()),
-            self.added_column: _TypedColumn(added, ADDED_TYPE),
+            self.enriched_column: TypedColumn(enriched, pa.string()),
+            self.added_column: TypedColumn(added, ADDED_TYPE),
         }
 
     def find_columns(self, names: Sequence[str]) -> ReportColumns:
@@ -358,17 +364,6 @@ class SemEnricher:
             )
         kind = PaperSelection if self.preset == "paper" else RandomSelection
         return kind(self.index, self._strategy, self.max_added)
-
-
-class _TypedColumn(list[Any]):
-    """A column that tells Arrow its type, also when all of it is empty."""
-
-    def __init__(self, values: Sequence[Any], arrow_type: pa.DataType) -> None:
-        super().__init__(values)
-        self.arrow_type = arrow_type
-
-    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:
-        return pa.array(list(self), type=type or self.arrow_type)
 
 
 @lru_cache(maxsize=64)

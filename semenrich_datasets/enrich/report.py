@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -85,3 +86,14 @@ class Selection(Protocol):
     def with_strategy(self, strategy: str) -> Self:
         """Gives the same with another strategy, what is fitted shared."""
         ...
+
+
+class TypedColumn(list[Any]):
+    """A column that tells Arrow its type, also when all of it is empty."""
+
+    def __init__(self, values: Sequence[Any], arrow_type: pa.DataType) -> None:
+        super().__init__(values)
+        self.arrow_type = arrow_type
+
+    def __arrow_array__(self, type: pa.DataType | None = None) -> pa.Array:
+        return pa.array(list(self), type=type or self.arrow_type)
