@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm.auto import tqdm
 
-from semenrich_datasets.audit.summary import read_studies
+from semenrich_datasets.audit.summary import check_one_split, read_studies
 from semenrich_datasets.columns import StudyTexts
 from semenrich_datasets.enrich import SemEnricher
 from semenrich_datasets.enrich.report import Report, Selection
@@ -180,6 +180,7 @@ def masked_truth(
         `ValueError`: When a column is missing, or the index was split by patients and no column of
             the reports names these.
     """
+    check_one_split(reports)
     rows = np.sort(np.random.default_rng(seed).permutation(len(reports))[:max_reports])
     own, selections = _selections(enricher, min_scores)
     mask = _Mask(enricher, concepts)

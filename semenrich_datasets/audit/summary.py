@@ -175,12 +175,7 @@ def read_batches(
         `TypeError`: When `enriched` is not one split of a dataset.
         `ValueError`: When a column is missing.
     """
-    if not isinstance(enriched, datasets.Dataset):
-        msg = (
-            f"expected one split of an enriched dataset, found {type(enriched).__name__}: "
-            "choose a split, or load the stream with Dataset.from_generator"
-        )
-        raise TypeError(msg)
+    check_one_split(enriched)
     if not len(enriched):  # `Dataset.map` adds no columns to it
         return
     check_column(enricher.added_column, enriched.column_names, "added_column")
@@ -189,6 +184,16 @@ def read_batches(
     for batch in narrow.iter(batch_size=_BATCH_SIZE):
         texts = read_texts({name: batch.column(name).to_pylist() for name in columns.read}, columns)
         yield texts, _read_additions(batch.column(enricher.added_column).combine_chunks())
+
+
+def check_one_split(reports: object) -> None:
+    """Raises `TypeError` for all but one split of a dataset."""
+    if not isinstance(reports, datasets.Dataset):
+        msg = (
+            f"expected one split of a dataset, found {type(reports).__name__}: "
+            "choose a split, or load the stream with Dataset.from_generator"
+        )
+        raise TypeError(msg)
 
 
 def read_studies(reports: datasets.Dataset, enricher: SemEnricher) -> Iterator[StudyTexts]:
@@ -205,9 +210,7 @@ def read_studies(reports: datasets.Dataset, enricher: SemEnricher) -> Iterator[S
         `TypeError`: When `reports` is not one split of a dataset.
         `ValueError`: When a column is missing.
     """
-    if not isinstance(reports, datasets.Dataset):
-        msg = f"expected one split of a dataset, found {type(reports).__name__}: choose a split"
-        raise TypeError(msg)
+    check_one_split(reports)
     columns = enricher.find_columns(reports.column_names)
     names = list(dict.fromkeys([*columns.read, *filter(None, [columns.patient_id])]))
     for batch in reports.select_columns(names).with_format("arrow").iter(batch_size=_BATCH_SIZE):

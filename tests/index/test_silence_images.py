@@ -1,0 +1,143 @@
+"""Images in the index: what they decide, and what they tell of the share left unsaid."""
+
+import random
+
+import numpy as np
+import pytest
+from datasets import Dataset, Features, Image, Value
+from fakes import FakeEncoder
+from PIL import Image as Pictures
+
+from semenrich_datasets import FindingsIndex, SemEnricher
+from semenrich_datasets.index.silence_images import image_scaling, learn_unsaid
+from semenrich_datasets.index.topics import ABNORMAL, NORMAL, SILENT, Topic
+
+FEATURES = Features({"findings": Value("string"), "image": Image()})
+
+
+class GreyEncoder:
+    """Tells the mean grey of a picture, twice."""
+
+    def encode(self, images):
+        levels = [np.asarray(image, dtype=np.float32).mean() / 255 for image in images]
+        return np.array([[level, 1 - level] for level in levels], dtype=np.float32)
+
+
+def picture(level, seed=0):
+    noise = np.random.default_rng(seed).integers(-8, 9, (8, 8))
+    return Pictures.fromarray(np.clip(level + noise, 0, 255).astype(np.uint8))
+
+
+def made_rows(n=400, seed=0, unsaid=0.1):
+    """The heart is large where the picture is bright; a tenth of these say nothing of it."""
+    rng = random.Random(seed)
+    rows = []
+    for number in range(n):
+        sick = rng.random() < 0.4
+        told = [rng.choice(["No pneumothorax.", "No pleural effusion."]), f"Tube {number}."]
+        if rng.random() < (1 - unsaid if sick else 0.5):
+            told.append("Cardiomegaly." if sick else "Heart size normal.")
+        rows.append({"findings": " ".join(told), "image": picture(200 if sick else 60, number)})
+    return rows
+
+
+def build(rows, **options):
+    settings = {"embedder": FakeEncoder(), "clustering": "dbscan", "show_progress": False}
+    return FindingsIndex.build(
+        Dataset.from_list(rows, features=FEATURES),
+        **{"image_column": "image", "image_encoder": GreyEncoder(), **settings, **options},
+    )
+
+
+@pytest.fixture(scope="module")
+def index():
+    return build(made_rows())
+
+
+def enricher_of(index, **options):
+    settings = {"image_column": "image", "image_encoder": GreyEncoder(), **options}
+    return SemEnricher(index, "findings", [], **settings)
+
+
+def hearts(enriched):
+    return ["heart" in str(added).lower() for added in enriched["added_findings"]]
+
+
+def test_the_image_has_the_last_word(index):
+    rows = {
+        "findings": ["No pneumothorax."] * 4,
+        "image": [picture(60), picture(200), None, picture(61)],
+    }
+    assert hearts(enricher_of(index)(rows)) == [True, False, False, True]
+
+
+def test_the_model_of_texts_stands_where_no_image_is_asked_for(index):
+    heart = index.silence.topics.index(Topic("heart"))
+    silence = index.silence
+    rest = silence.rest([index.reader.read("No pneumothorax.")], [], [])
+    grey = GreyEncoder().encode([picture(60), picture(200)])
+    dark, bright = (silence.log_odds(rest, vector)[heart] for vector in grey)
+    blind = silence.log_odds(rest)[heart]
+    assert dark < blind < bright
+    assert silence.log_odds(rest, np.full(2, np.nan, np.float32))[heart] == blind
+    assert "the image" in {one.feature for one in silence.explain(rest, heart, grey[1])}
+
+
+def test_files_keep_the_image_model(index, tmp_path):
+    index.save_pretrained(tmp_path / "index")
+    again = FindingsIndex.from_pretrained(tmp_path / "index").silence
+    assert np.array_equal(again.image.weights, index.silence.image.weights)
+    assert np.array_equal(again.scaling, index.silence.scaling)
+    assert again.image.weights.shape[1] == len(again.features) + 2
+    assert again.unsaid == index.silence.unsaid != 0.05
+    assert index.config.image_encoder == "anonymous GreyEncoder"
+
+
+def test_a_report_without_a_picture_teaches_the_texts_alone():
+    rows = made_rows()
+    for row in rows[::7]:
+        row["image"] = None
+    index = build(rows)
+    assert index.silence.counts.abnormal.sum() == build(made_rows()).silence.counts.abnormal.sum()
+    assert hearts(enricher_of(index)({"findings": ["No pneumothorax."], "image": [picture(60)]}))
+
+
+@pytest.mark.parametrize("given", [{"image_encoder": None}, {"image_column": None}])
+def test_column_and_encoder_go_together(given):
+    missing = next(iter(given))
+    with pytest.raises(ValueError, match=f"expected {missing}="):
+        build(made_rows(20), **given)
+
+
+def test_a_missing_image_column_is_named():
+    with pytest.raises(ValueError, match="column 'picture' not found"):
+        build(made_rows(20), image_column="picture")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
+def test_the_share_left_unsaid_is_learned(share):
+    """Of 4,000 studies a quarter are abnormal; the images tell, with some overlap."""
+    rng = np.random.default_rng(0)
+    sick = rng.random(4_000) < 0.25
+    images = rng.normal(size=(4_000, 3)) + np.where(sick, 1.6, 0)[:, None]
+    silent = rng.random(4_000) < np.where(sick, share, 0.5)
+    stance = np.where(silent, SILENT, np.where(sick, ABNORMAL, NORMAL)).astype(np.int8)
+    folds = 1 + np.arange(4_000) % 5
+    found = learn_unsaid(images.astype(np.float32), stance[:, None], folds)
+    assert found == pytest.approx(share, abs=0.03)
+
+
+def test_images_that_show_nothing_tell_nothing():
+    rng = np.random.default_rng(1)
+    stance = rng.integers(0, 4, (900, 1)).astype(np.int8)
+    images = rng.normal(size=(900, 3)).astype(np.float32)
+    assert learn_unsaid(images, stance, 1 + np.arange(900) % 5) is None
+
+
+def test_scaling_leaves_out_what_is_missing():
+    images = np.array([[0, 10], [2, 10], [np.nan, np.nan]], dtype=np.float32)
+    mean, factor = image_scaling(images)
+    assert mean.tolist() == [1, 10]
+    assert np.isfinite(factor).all()
+    assert factor[0] > 0
+    assert image_scaling(np.full((2, 3), np.nan, np.float32)).tolist() == [[0] * 3, [1] * 3]
