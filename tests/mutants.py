@@ -96,7 +96,7 @@ MUTANTS = [
     Mutant(
         "masked truth asks the model of all",
         "semenrich_datasets/audit/masked_truth.py",
-        "replace(report, fold=fold_of(study))",
+        "replace(report, fold=fold)",
         "report",
         MASKED,
     ),

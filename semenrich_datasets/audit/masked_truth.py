@@ -9,6 +9,7 @@ parts of the index's corpus (by patient, where a column names them).
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -124,15 +125,17 @@ class MaskedTruth:
     def summary(self) -> str:
         """What the figures mean, in two sentences."""
         total = self.total()
-        low, high = interval(total["opposite"], total["abnormal"])
-        added = self.additions[self.min_score]
-        false = self.implied_false()
+        hidden, added = total["abnormal"], self.additions[self.min_score]
+        if not hidden:
+            return "No report states an abnormality that could be hidden: how true is not known."
+        low, high = interval(total["opposite"], hidden)
+        odds = self.unsaid / (1 - self.unsaid) * hidden
         return (
-            f"Of {total['abnormal']:,} hidden abnormalities {total['opposite']:,} "
-            f"({_percent(total['opposite'], total['abnormal'])}; 95 % interval {low:.1%} to "
-            f"{high:.1%}) were called normal. If authors leave {self.unsaid:.1%} of abnormalities "
-            f"unsaid, about {false:.1f} of the {added:,} additions to these reports "
-            f"({false / max(added, 1):.2%}) are false."
+            f"Of {hidden:,} hidden abnormalities (one topic of one report each) "
+            f"{total['opposite']:,} ({_percent(total['opposite'], hidden)}; 95 % interval "
+            f"{low:.1%} to {high:.1%}) were called normal. If authors leave {self.unsaid:.1%} of "
+            f"abnormalities unsaid, about {self.implied_false():.1f} of the {added:,} additions to "
+            f"these reports are false ({odds * low:.1f} to {odds * high:.1f} by that interval)."
         )
 
 
@@ -163,7 +166,7 @@ def masked_truth(
 
     Args:
         reports (`datasets.Dataset`): Reports, enriched or not: of the index's corpus or others.
-        enricher ([`SemEnricher`]): What is tested, its images left aside.
+        enricher ([`SemEnricher`]): What is tested, its images and guards left aside.
         min_scores (`Sequence[float]`, *optional*): Thresholds of the curve, beside the enricher's
             own. The presets "paper" and "random" have none.
         concepts (`Sequence[str]`, *optional*): What is hidden, in the lexicon's names; by default
@@ -181,6 +184,7 @@ def masked_truth(
             the reports names these.
     """
     check_one_split(reports)
+    _check_patients(reports, enricher)
     rows = np.sort(np.random.default_rng(seed).permutation(len(reports))[:max_reports])
     own, selections = _selections(enricher, min_scores)
     mask = _Mask(enricher, concepts)
@@ -196,7 +200,7 @@ def masked_truth(
             continue
         seen += 1
         for threshold, selection in selections.items():
-            additions[threshold] += len(selection(report))
+            additions[threshold] += len(selection(_fresh(report)))
         for hidden in mask.hide(report):
             for threshold, selection in selections.items():
                 found = hidden.outcome(selection, enricher)
@@ -219,16 +223,22 @@ def _selections(
     return enricher.min_score, {score: selection.with_min_score(score) for score in wanted}
 
 
-def _held_out(study: StudyTexts, enricher: SemEnricher) -> Report | None:
-    """Returns the report of a study, to be judged by a model that has not seen it."""
-    if enricher.index.config.by_patient and not study.patient:
+def _check_patients(reports: datasets.Dataset, enricher: SemEnricher) -> None:
+    if enricher.index.config.by_patient and (
+        enricher.find_columns(reports.column_names).patient_id is None
+    ):
         msg = (
             "the index keeps the reports of a patient together, and these reports name no patient: "
             "keep the column of patients in the dataset"
         )
         raise ValueError(msg)
+
+
+def _held_out(study: StudyTexts, enricher: SemEnricher) -> Report | None:
+    """Returns the report of a study, to be judged by a model that has not seen it."""
     report = enricher.read_report(study)
-    return None if report is None else replace(report, fold=fold_of(study))
+    fold = fold_of(study, by_patient=enricher.index.config.by_patient)
+    return None if report is None else replace(report, fold=fold)
 
 
 @dataclass(frozen=True)
@@ -250,10 +260,15 @@ class _Hidden:
     def outcome(self, selection: Selection, enricher: SemEnricher) -> str:
         """Gives "opposite" or "restored", else "nothing"."""
         read = enricher.index.reader.read
-        added = [read(addition.sentence).logic for addition in selection(self.report)]
+        added = [read(addition.sentence).logic for addition in selection(_fresh(self.report))]
         if self.kind == "abnormal":
             return "opposite" if any(one.denies & self.stated.excludes for one in added) else ""
         return "restored" if any(one.denies & self.stated.implies for one in added) else ""
+
+
+def _fresh(report: Report) -> Report:
+    """Returns a report whose draws nobody has made yet."""
+    return replace(report, rng=copy.copy(report.rng))
 
 
 class _Mask:
@@ -264,6 +279,8 @@ class _Mask:
         lexicon = self.index.reader.lexicon
         own = {topic.concept for topic in self.index.silence.topics}
         self.concepts = sorted(own if concepts is None else concepts)
+        if unknown := [concept for concept in self.concepts if concept not in lexicon.numbers]:
+            raise ValueError(f"the lexicon {lexicon.name} has no concept {unknown[0]!r}")
         self._topics = Topics([Topic(concept) for concept in self.concepts], lexicon)
         self._below = [lexicon.below[concept] for concept in self.concepts]
         self._known: dict[str, tuple[Reading, list[int], list[Logic | None]]] = {}

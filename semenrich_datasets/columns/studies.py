@@ -84,10 +84,8 @@ def _read_row(rows: Mapping[str, Sequence[Any]], row: int, columns: ReportColumn
     for name in columns.context:
         if name != columns.report and (text := _text(rows, row, name)):
             (history if name == columns.indication else context)[name] = text
-    patient = _identifier(rows, row, columns.patient_id)
-    return StudyTexts(
-        findings, context, history, ". ".join(exams), "" if patient is None else str(patient)
-    )
+    patient = _name_of(_identifier(rows, row, columns.patient_id))
+    return StudyTexts(findings, context, history, ". ".join(exams), patient)
 
 
 def _text(rows: Mapping[str, Sequence[Any]], row: int, name: str) -> str | None:
@@ -228,6 +226,13 @@ def _report_key(row: Mapping[str, Any], columns: ReportColumns) -> Any:
 
 def _identifier(rows: Mapping[str, Sequence[Any]], row: int, name: str | None) -> Any:
     return _known(rows[name][row]) if name and name in rows else None
+
+
+def _name_of(patient: Any) -> str:
+    """Returns one text for a patient, whether the column is read as numbers or as text."""
+    if isinstance(patient, float) and patient.is_integer():
+        patient = int(patient)
+    return "" if patient is None else str(patient).strip()
 
 
 def _known(value: Any) -> Any:

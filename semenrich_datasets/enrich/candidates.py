@@ -17,6 +17,8 @@ from semenrich_datasets.sentences import join_sentences
 
 # Wordings of a candidate to choose from.
 _SHORTLIST = 6
+# Of a wording far from the others of its unit.
+_LEAST_CENTRALITY = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +66,11 @@ def list_candidates(index: FindingsIndex) -> list[Candidate]:
     table = fit.filter(pc.is_in(fit["unit_id"], pa.array(ids, pa.int64())))
     options: dict[int, list[tuple[float, str]]] = {unit: [] for unit in ids}
     for row in table.to_pylist():
-        weight = row["reports"] * max(row["centrality"], 0.0) ** 2
+        weight = row["reports"] * max(row["centrality"], _LEAST_CENTRALITY) ** 2
         options[row["unit_id"]].append((weight, row["text"]))
-    units = index.unit_table.take(ids).select(["support", "position"]).to_pylist()
+    units = (
+        index.unit_table.take(pa.array(ids, pa.int64())).select(["support", "position"]).to_pylist()
+    )
     usage = index.agreement.usage.tolist()
     return [
         _candidate(index, unit, options[unit], used, **figures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -41,9 +42,22 @@ class Cells:
         if row not in self._decoded:
             value = self._values[row]
             if isinstance(value, Mapping) and {"bytes", "path"} <= set(value):
-                value = Image().decode_example(dict(value))
+                value = _decode(value)
             self._decoded[row] = value
         return self._decoded[row]
+
+
+def _decode(value: Mapping[str, Any]) -> Any:
+    """Returns the picture of a cell; None, with a warning, where it can't be read."""
+    if value["bytes"] is None and value["path"] is None:
+        return None
+    try:
+        return Image().decode_example(dict(value))
+    except (
+        Exception
+    ) as error:  # whatever a broken file makes of Pillow: one row is no reason to stop
+        warnings.warn(f"left out an image that can't be read: {error}", stacklevel=2)
+        return None
 
 
 class StudyImages:

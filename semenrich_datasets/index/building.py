@@ -111,7 +111,12 @@ def build_parts(
     images: list[NDArray[np.float32]] = []
     if settings.image_encoder is not None:
         studies = _look(studies, settings.image_encoder, images)
-    counts = count_sentences(studies, splitter_of(settings.preset), show_progress=show_progress)
+    counts = count_sentences(
+        studies,
+        splitter_of(settings.preset),
+        by_patient=settings.by_patient,
+        show_progress=show_progress,
+    )
     if not counts.sentences:
         msg = f"no sentence in column {settings.text_column!r}: {counts.n_skipped} rows are empty"
         raise ValueError(msg)

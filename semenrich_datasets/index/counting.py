@@ -128,6 +128,7 @@ def count_sentences(
     studies: Iterable[StudyTexts],
     splitter: Splitter = SPLITTERS["prose"],
     *,
+    by_patient: bool = False,
     show_progress: bool = False,
 ) -> SentenceCounts:
     """Counts the distinct sentences of reports.
@@ -138,6 +139,8 @@ def count_sentences(
         studies (`Iterable[StudyTexts]`): Their texts; without a sentence of findings one is skipped
             and counted.
         splitter ([`Splitter`], *optional*, defaults to the one for prose): Report to sentences.
+        by_patient (`bool`, *optional*, defaults to `False`): Whether the reports of a patient are
+            kept in one part of the corpus.
         show_progress (`bool`, *optional*, defaults to `False`): Whether to show a progress bar.
 
     Returns:
@@ -170,7 +173,7 @@ def count_sentences(
         history.add(n_reports, study.history.values())
         texts = [study.findings or "", *study.context.values(), *study.history.values()]
         digests.append(_digest(*texts))
-        folds.append(fold_of(study))
+        folds.append(fold_of(study, by_patient=by_patient))
         rows.append(row)
         n_reports += 1
     raw_ids = np.array(sentence_ids, dtype=np.int64)
@@ -195,13 +198,14 @@ def count_sentences(
     )
 
 
-def fold_of(study: StudyTexts) -> int:
+def fold_of(study: StudyTexts, *, by_patient: bool) -> int:
     """Gives the part of a corpus that a study is in, from 1 to `FOLDS`.
 
-    It follows from the patient where a column names them, else from the findings: whoever has the
-    study can tell which model has not seen it.
+    It follows from the patient where the index keeps patients together and the study names one,
+    else from the findings: whoever has the study can tell which model has not seen it.
     """
-    return 1 + _digest(study.patient or study.findings or "") % FOLDS
+    patient = study.patient if by_patient else ""
+    return 1 + _digest(patient or study.findings or "") % FOLDS
 
 
 def _digest(*texts: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,16 @@ from semenrich_datasets.reading import Reader
 _FEWEST = 10
 # Reports that hold a feature; what fewer hold tells more of a patient than of patients.
 _LEAST_REPORTS = 5
+# Of a word that the lexicon does not know, which may be a name.
+_LEAST_REPORTS_UNKNOWN = 20
 # More reports than these teach little more.
 _MOST_REPORTS = 30_000
 # Inverse strength of the ridge penalty.
 _RIDGE = 0.1
 # A calibration that is flatter found nothing to learn.
 _LEAST_SLOPE = 0.2
+# One that is steeper trusts a handful of reports.
+_MOST_SLOPE = 2.0
 _DECIMALS = 4
 
 
@@ -55,32 +59,40 @@ def fit_silence(
         [`SilenceModel`]: The same whatever the order of the reports.
     """
     if not topics:
-        nothing = np.zeros(0, np.int64)
-        return SilenceModel(
-            (),
-            TopicCounts(nothing, nothing, nothing),
-            (),
-            _fit((), np.zeros((0, 0), np.int8), nothing),
+        none = np.zeros(0, np.int64)
+        empty = LogOdds(
+            np.zeros((1 + FOLDS, 0, 0), np.float32),
+            np.zeros((1 + FOLDS, 0), np.float32),
+            none.astype(bool),
+            none.astype(np.float64),
         )
+        return SilenceModel((), TopicCounts(none, none, none), (), empty)
     study = Studies(counts, reader, topics)
     features = study.features()
     table = study.feature_table(features)
-    tables = [_as_matrix(study.rest(topic) @ table) for topic in range(len(topics))]
-    text = _fit(tables, study.stance, study.folds)
+
+    def rest(topic: int) -> sparse.csr_matrix:
+        return _as_matrix(study.rest(topic) @ table)
+
+    text = _fit(rest, study.stance, study.folds)
     parts = (tuple(topics), study.counts(), tuple(features), text)
     if images is None:
         return SilenceModel(*parts)
     scaling = image_scaling(images)
     shown = ((images - scaling[0]) * scaling[1])[study.order]
     seen = np.isfinite(shown).all(axis=1)
-    both = [sparse.csr_matrix(sparse.hstack([one[seen], shown[seen]])) for one in tables]
+
+    def both(topic: int) -> sparse.csr_matrix:
+        return sparse.csr_matrix(sparse.hstack([rest(topic)[seen], shown[seen]]))
+
     stance, folds = study.stance[seen], study.folds[seen]
     unsaid = learn_unsaid(shown[seen], stance, folds)
     return SilenceModel(
         *parts,
         image=_fit(both, stance, folds),
         scaling=scaling,
-        unsaid=UNSAID_ABNORMAL if unsaid is None else unsaid,
+        # What looks smaller is missed: less than is assumed without images is never believed.
+        unsaid=max(unsaid or 0.0, UNSAID_ABNORMAL),
     )
 
 
@@ -103,6 +115,7 @@ class Studies:
         self.readings = [reading for part in readings for reading in part]
         n_image = len(readings[0]) + len(readings[1])
         self.of_history = np.arange(len(self.readings)) >= n_image
+        self._vocabulary = reader.lexicon.vocabulary
         said = Topics(topics, reader.lexicon).stances(self.readings)
         self.speaks = said > SILENT
         self.stance = self._stances(np.where(self.of_history[:, None], SILENT, said), topics)
@@ -133,8 +146,16 @@ class Studies:
         every = sorted(set().union(*names))
         table = _indicator(names, {name: number for number, name in enumerate(every)})
         reports = np.asarray((self.held @ table > 0).sum(axis=0)).ravel()
-        kept = [name for name, count in zip(every, reports, strict=True) if count >= _LEAST_REPORTS]
+        kept = [
+            name for name, count in zip(every, reports, strict=True) if count >= self._least(name)
+        ]
         return {name: number for number, name in enumerate(kept)}
+
+    def _least(self, feature: str) -> int:
+        """Returns how many reports must hold a feature."""
+        _, quote, word = feature.partition('"')
+        unknown = quote and word.removesuffix('"') not in self._vocabulary
+        return _LEAST_REPORTS_UNKNOWN if unknown else _LEAST_REPORTS
 
     def _placeholders(self, row: int) -> set[str] | None:
         """Returns the feature of an empty text, which stands for a column without one."""
@@ -164,17 +185,12 @@ def _indicator(names: Sequence[set[str]], numbers: dict[str, int]) -> sparse.csr
 
 
 def _fit(
-    tables: Sequence[sparse.csr_matrix], stance: NDArray[np.int8], folds: NDArray[np.int64]
+    table_of: Callable[[int], sparse.csr_matrix],
+    stance: NDArray[np.int8],
+    folds: NDArray[np.int64],
 ) -> LogOdds:
-    """Fits the odds of stated abnormal to silent reports, topic by topic."""
-    fitted = [_fit_topic(table, stance[:, t], folds) for t, table in enumerate(tables)]
-    if not fitted:
-        return LogOdds(
-            np.zeros((1 + FOLDS, 0, 0), np.float32),
-            np.zeros((1 + FOLDS, 0), np.float32),
-            np.zeros(0, bool),
-            np.zeros(0),
-        )
+    """Fits the odds of stated abnormal to silent reports; one topic's matrix at a time."""
+    fitted = [_fit_topic(table_of(t), stance[:, t], folds) for t in range(stance.shape[1])]
     weights, intercepts, learned, auroc = zip(*fitted, strict=True)
     return LogOdds(
         np.stack(weights, axis=-1).round(_DECIMALS).astype(np.float32),
@@ -196,7 +212,7 @@ def _fit_topic(
     parts = folds[told]
     weights = np.zeros((1 + FOLDS, table.shape[1]))
     prior = np.log((target.sum() + 1) / ((target == 0).sum() + 1))
-    flat = (weights, np.full(1 + FOLDS, prior), False, float("nan"))
+    flat = (np.zeros_like(weights), np.full(1 + FOLDS, prior), False, float("nan"))
     trained = [target, *(target[parts != fold] for fold in range(1, FOLDS + 1))]
     if min(target.sum(), (target == 0).sum()) < _FEWEST or any(len(set(y)) < 2 for y in trained):
         return flat
@@ -213,6 +229,7 @@ def _fit_topic(
     slope, shift = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     if slope < _LEAST_SLOPE:
         return flat
+    slope = min(slope, _MOST_SLOPE)
     return slope * weights, slope * starts + shift, True, float(roc_auc_score(target, held_out))
 
 

@@ -43,8 +43,10 @@ def learn_unsaid(
     For each topic a logistic regression learns from the reports that speak of it how its
     abnormality looks. Among the images of silent reports, whose share of abnormal ones is another,
     that share is found by expectation maximisation (Saerens, Latinne and Decaestecker, Neural
-    Computation 2002). It takes abnormalities that are left unsaid for looking like those that are
-    stated; they look smaller, so that the share is rather too low.
+    Computation 2002). It takes the images of silent reports for looking like the others of their
+    kind: what is left unsaid looks smaller, which makes the share too low; images of another ward
+    or scanner among the silent make it anything. An index takes it only where it is above the
+    assumption.
 
     Args:
         images (`np.ndarray` of shape `(n, d)`, float32): Features of the images.

@@ -22,6 +22,7 @@ _FORM = re.compile(r"\[\s*[xX]?\s*\]|\([xX]\)|[☐☑☒]|\[[^\]]*\|[^\]]*\]|=\s
 _TELLING = frozenset({"abnormal", "vague", "partial", "doubt", "quantity", *DEGREES})
 # A sentence that names a structure and holds one of these needs no assertion to be understood.
 _FRAMES = frozenset({"prior", "blank", "leaning", "normal", "asked", "other_study"})
+_ENDS = frozenset({",", ";", "after", "following", "from", "since", "with", "post", "s", "p"})
 # Words before a phrase among which a negation denies it.
 _DENIED = 3
 # Words that make a heading of a structure's name no sentence.
@@ -73,7 +74,9 @@ def _asked(tokens: tuple[str, ...], lexicon: Lexicon) -> Iterator[str]:
     known = lexicon.questions_by_word
     for start, token in enumerate(tokens):
         for phrase, asks in known.get(token, ()):
-            denied = not lexicon.negations.isdisjoint(tokens[max(start - _DENIED, 0) : start])
+            before = tokens[max(start - _DENIED, 0) : start]
+            # "no LOC after fall", "no helmet, fell": the negation ends.
+            denied = _ENDS.isdisjoint(before) and not lexicon.negations.isdisjoint(before)
             if tokens[start : start + len(phrase)] == phrase and not denied:
                 yield from asks
 

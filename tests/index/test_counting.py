@@ -92,7 +92,7 @@ def test_other_texts_are_counted_beside():
 
 def test_folds_keep_patients_together():
     texts = [f"Report {number}." for number in range(200)]
-    assert len({fold_of(StudyTexts(text)) for text in texts}) == 5
-    assert len({fold_of(StudyTexts(text, patient="p1")) for text in texts}) == 1
-    assert len({fold_of(StudyTexts("A.", patient=text)) for text in texts}) == 5
-    assert {fold_of(StudyTexts(text)) for text in texts} == {1, 2, 3, 4, 5}
+    assert len({fold_of(StudyTexts(text), by_patient=True) for text in texts}) == 5
+    assert len({fold_of(StudyTexts(text, patient="p1"), by_patient=True) for text in texts}) == 1
+    assert len({fold_of(StudyTexts("A.", patient=text), by_patient=True) for text in texts}) == 5
+    assert {fold_of(StudyTexts(text), by_patient=True) for text in texts} == {1, 2, 3, 4, 5}

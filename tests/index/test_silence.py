@@ -141,7 +141,7 @@ def test_a_model_of_a_part_has_not_seen_it(rows):
     ids = [{**row, "patient_id": f"p{number}"} for number, row in enumerate(rows)]
     changed = [
         {**row, "indication": "Cough."}
-        if fold_of(StudyTexts(None, patient=row["patient_id"])) == 2
+        if fold_of(StudyTexts(None, patient=row["patient_id"]), by_patient=True) == 2
         else row
         for row in ids
     ]
