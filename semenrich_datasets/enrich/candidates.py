@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import pyarrow as pa
@@ -15,6 +16,11 @@ from semenrich_datasets.index.agreement import MIN_SUPPORT
 from semenrich_datasets.reading import Reading
 from semenrich_datasets.sentences import join_sentences
 
+# What makes a whole sentence of a report's phrase.
+_VERBS = frozenset(
+    "is are was were appear appears demonstrate demonstrates show shows remain remains has have "
+    "seen identified noted".split()
+)
 # Wordings of a candidate to choose from.
 _SHORTLIST = 6
 # Of a wording far from the others of its unit.
@@ -43,9 +49,36 @@ class Candidate:
     usage: int
     position: float
 
-    def draw(self, rng: random.Random) -> str:
-        """Draws a wording, the common ones more often."""
-        return rng.choices(self.wordings, cum_weights=self.cumulative)[0]
+    def draw(self, rng: random.Random, *, telegraphic: bool | None = None) -> str:
+        """Draws a wording, the common ones more often.
+
+        Args:
+            rng (`random.Random`): Source of the draw.
+            telegraphic (`bool`, *optional*): Whether to do without verbs, where there is such a
+                wording ([`is_telegraphic`]); any by default.
+        """
+        if telegraphic is None:
+            return rng.choices(self.wordings, cum_weights=self.cumulative)[0]
+        wordings, cumulative = self._by_style[telegraphic]
+        return rng.choices(wordings, cum_weights=cumulative)[0]
+
+    @cached_property
+    def _by_style(self) -> dict[bool, tuple[list[str], list[float]]]:
+        """The wordings without a verb and those with one, with running sums of their weights."""
+        starts = (0.0, *self.cumulative[:-1])
+        weights = [end - start for start, end in zip(starts, self.cumulative, strict=True)]
+        pairs = list(zip(self.wordings, weights, strict=True))
+        found = {}
+        for style in (True, False):
+            own = [pair for pair in pairs if is_telegraphic([pair[0]]) == style] or pairs
+            found[style] = [text for text, _ in own], list(accumulate(weight for _, weight in own))
+        return found
+
+
+def is_telegraphic(sentences: Sequence[str]) -> bool:
+    """Tells whether most of some sentences do without a verb: "Lungs clear. No effusion."."""
+    verbs = sum(not _VERBS.isdisjoint(one.lower().rstrip(".").split()) for one in sentences)
+    return 2 * verbs < len(sentences)
 
 
 def list_candidates(index: FindingsIndex) -> list[Candidate]:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from semenrich_datasets.enrich.candidates import Candidate, list_candidates
+from semenrich_datasets.enrich.candidates import Candidate, is_telegraphic, list_candidates
 from semenrich_datasets.enrich.cliques import from_bits, heaviest_clique
 from semenrich_datasets.enrich.compatibility import Compatibility
 from semenrich_datasets.enrich.facts import ReportFacts
@@ -120,9 +120,10 @@ class SafeSelection:
             self._choose(fit, risks, report),
             key=lambda number: (self.candidates[number].position, self.candidates[number].unit_id),
         )
+        terse = is_telegraphic(report.sentences)
         return [
             Addition(
-                candidate.draw(report.rng),
+                candidate.draw(report.rng, telegraphic=terse),
                 candidate.unit_id,
                 candidate.support,
                 round(1.0 - float(risks[number]), 4),

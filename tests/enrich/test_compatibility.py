@@ -1,11 +1,13 @@
 """Which candidates go together."""
 
+import random
+
 import numpy as np
 from fakes import build_index
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semenrich_datasets.enrich.candidates import list_candidates
+from semenrich_datasets.enrich.candidates import is_telegraphic, list_candidates
 from semenrich_datasets.enrich.compatibility import Compatibility
 
 REPORTS = [
@@ -58,3 +60,20 @@ def test_the_graph_is_symmetric():
     n = len(CANDIDATES)
     table = np.array([[beside(i, j) for j in range(n)] for i in range(n)])
     assert np.array_equal(table, table.T)
+
+
+def test_a_wording_fits_the_style_of_the_report():
+    reports = ["No effusion. Lungs clear."] * 6 + ["There is no effusion seen. Heart normal."] * 6
+    (effusion,) = (
+        one for one in list_candidates(build_index(reports)) if "effusion" in one.wordings[0]
+    )
+    rng = random.Random(0)
+    terse = {effusion.draw(rng, telegraphic=True) for _ in range(20)}
+    whole = {effusion.draw(rng, telegraphic=False) for _ in range(20)}
+    assert terse == {"No effusion."}
+    assert whole == {"There is no effusion seen."}
+    assert is_telegraphic(["Lungs clear.", "No effusion.", "The heart is normal."])
+    assert not is_telegraphic(["The lungs are clear.", "The heart is normal.", "No effusion."])
+    # What has one style keeps it.
+    only = next(one for one in list_candidates(build_index(reports)) if "Lungs" in one.wordings[0])
+    assert only.draw(rng, telegraphic=False) == "Lungs clear."
