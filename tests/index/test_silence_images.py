@@ -232,3 +232,30 @@ def test_from_too_few_reports_no_share_is_learned(kind):
     assert learn_unsaid(images, stance[:, None], folds) is not None
     assert learn_unsaid(images[kept], stance[kept][:, None], folds[kept]) is None
     assert learn_unsaid(images, np.zeros((400, 0), np.int8), folds) is None
+
+
+@pytest.mark.parametrize("pictures", [0, 12])
+def test_where_images_taught_nothing_the_texts_stand(pictures):
+    """Too few pictures to learn from: one that is shown takes back nothing that a text tells."""
+    rows = []
+    for number in range(300):
+        sick = number % 5 < 2
+        told = ["No pneumothorax." if number % 3 else "No pleural effusion."]
+        told += [f"Tube {number}.", *(["Mild scoliosis."] if sick else [])]
+        if sick or number % 2:
+            told.append("Cardiomegaly." if sick else "Heart size normal.")
+        seen = picture(200 if sick else 60) if number < pictures else None
+        rows.append({"findings": " ".join(told), "image": seen})
+    with pytest.warns(RuntimeWarning, match="missing"):
+        index = build(rows)
+    silence = index.silence
+    heart = silence.topics.index(Topic("heart"))
+    assert silence.text.learned[heart]
+    assert not silence.image.learned[heart]
+    rest = silence.rest([index.reader.read("Mild scoliosis.")], [], [])
+    dark = GreyEncoder().encode([picture(60)])[0]
+    for fold in (0, 2):
+        shown = silence.log_odds(rest, dark, fold)[heart]
+        assert shown == silence.log_odds(rest, fold=fold)[heart]
+        assert silence.explain(rest, heart, dark, fold) == silence.explain(rest, heart, fold=fold)
+    assert silence.risk(silence.log_odds(rest, dark))[heart] > 0.1
