@@ -227,7 +227,12 @@ def test_two_sentences_on_one_topic_are_one_error(index):
 
 @pytest.mark.parametrize("concept", CONCEPTS)
 def test_nothing_that_is_left_speaks_of_what_was_hidden(index, concept):
-    rows = [*MORE, *made_up_reports(60, seed=2)]
+    touching = {
+        "findings": "The heart is stable. No large pleural effusion. No large pneumothorax. Tube.",
+        "impression": "Cardiomegaly, small effusion and pneumothorax, right lung consolidation.",
+        "indication": "Large heart. Effusion?",
+    }
+    rows = [*MORE, touching, *made_up_reports(60, seed=2)]
     _, recorder = masked_by(index, rows=rows, concepts=[concept])
     read = index.reader.read
     topic = Topics([Topic(concept)], index.reader.lexicon)

@@ -403,3 +403,19 @@ def test_an_influence_is_the_factor_of_its_weight(index):
     assert len(silence.explain(rest, heart, most=1)) == 1
     # A topic that keeps to its prior is moved by nothing.
     assert silence.explain(rest, place(index, "pneumothorax")) == []
+
+
+def test_a_history_states_nothing_of_the_image_and_is_cut_on_its_own_topic():
+    """What was known before: nobody says it is on this image, and it gives its topic away."""
+    rows = effusions(n=60, held={"Mild scoliosis.": (50, 10)})
+    for number, row in enumerate(rows[:120]):
+        row["indication"] = "Known cardiomegaly." if number % 3 else PLEURA[1]
+    rows += [{"findings": "Heart size normal.", "impression": None, "indication": None}] * 10
+    index = build_index(rows)
+    counts, heart, pleura = index.silence.counts, place(index, "heart"), pleura_of(index)
+    assert (counts.abnormal[heart], counts.normal[heart]) == (0, 10)
+    assert counts.silent[heart] == len(rows) - 10
+    assert (counts.abnormal[pleura], counts.normal[pleura]) == (60, 10)
+    weights, numbers = index.silence.text.weights, index.silence.numbers
+    assert not weights[:, numbers['history "effusion"'], pleura].any()
+    assert weights[:, numbers['history "cardiomegaly"'], pleura].any()

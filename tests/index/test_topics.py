@@ -15,6 +15,7 @@ from semenrich_datasets.index.topics import (
     topics_of,
 )
 from semenrich_datasets.reading import Reader
+from semenrich_datasets.reading.entailment import logic_of_one
 
 READER = Reader()
 TOPICS = Topics(
@@ -93,6 +94,24 @@ def test_a_narrow_topic_is_another_one_than_the_whole(sentence, acute, whole):
 def test_a_summary_speaks_of_no_topic_and_hides_none(sentence, heart, effusion):
     told = TOPICS.stances([READER.read(sentence)])[0]
     assert (told[0], told[2]) == (heart, effusion)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "lungs", "effusion"),
+    [
+        # Logic alone would have it that the lungs are free of what is acute.
+        ("No acute cardiopulmonary abnormality.", SILENT, SILENT),
+        ("No acute cardiopulmonary process or pleural effusion.", SILENT, NORMAL),
+        ("No acute pulmonary abnormality.", NORMAL, SILENT),
+    ],
+)
+def test_a_summary_does_not_even_answer_what_follows_from_it(sentence, lungs, effusion):
+    topics = Topics([Topic("lungs", "acute"), Topic("pleural_effusion")], READER.lexicon)
+    reading = READER.read(sentence)
+    assert topics.stances([reading])[0].tolist() == [lungs, effusion]
+    if "cardio" in sentence:
+        denial = logic_of_one(Topic("lungs", "acute").denial(READER.lexicon), READER.lexicon)
+        assert not denial.denies & ~reading.logic.implies
 
 
 def test_topics_come_once_and_in_order():
