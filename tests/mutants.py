@@ -51,7 +51,9 @@ ENRICH, INDEX, READING, TRAINERS = (
 SELECTION = "tests/enrich/test_scores.py tests/enrich/test_safe_selection.py"
 ENRICHER = "tests/enrich/test_enricher.py"
 SILENCE = "tests/index/test_silence.py"
+IMAGES = "tests/index/test_silence_images.py"
 MASKED = "tests/audit/test_masked_truth.py"
+COMPATIBLE = "tests/enrich/test_compatibility.py"
 SETTINGS = "tests/enrich/test_settings.py"
 MEANING = "tests/metrics/test_one_meaning.py"
 NOTHING_UNDERSTOOD = "tests/enrich/test_nothing_understood.py"
@@ -148,6 +150,90 @@ MUTANTS = [
         "beside[i] & ~repeats[i] & ~(1 << i)",
         "-1 & ~repeats[i] & ~(1 << i)",
         f"tests/enrich/test_compatibility.py {SELECTION}",
+    ),
+    Mutant(
+        "a summary of the study speaks of each part",
+        INDEX + "topics.py",
+        "if self._summaries.isdisjoint(said.concept for said in reading.assertions):",
+        "if True:",
+        "tests/index/test_topics.py",
+    ),
+    Mutant(
+        "a word that nobody knows needs no more reports than others",
+        INDEX + "silence_fit.py",
+        "_LEAST_REPORTS_UNKNOWN = 20",
+        "_LEAST_REPORTS_UNKNOWN = 5",
+        SILENCE,
+    ),
+    Mutant(
+        "nine abnormal reports teach a topic",
+        INDEX + "silence_fit.py",
+        "_FEWEST = 10",
+        "_FEWEST = 9",
+        SILENCE,
+    ),
+    Mutant(
+        "what is learned of nothing is believed",
+        INDEX + "silence_fit.py",
+        "if slope < _LEAST_SLOPE:",
+        "if False:",
+        SILENCE,
+    ),
+    Mutant(
+        "what was known before is on this image",
+        INDEX + "silence_fit.py",
+        "np.where(self.of_history[:, None], SILENT, said)",
+        "said",
+        SILENCE,
+    ),
+    Mutant(
+        "less silence than is assumed is believed",
+        INDEX + "silence_fit.py",
+        "unsaid=max(unsaid or 0.0, UNSAID_ABNORMAL)",
+        "unsaid=unsaid or UNSAID_ABNORMAL",
+        IMAGES,
+    ),
+    Mutant(
+        "images that taught nothing overrule the texts",
+        INDEX + "silence.py",
+        "return np.where(self.image.learned, by_image, by_text)",
+        "return by_image",
+        IMAGES,
+    ),
+    Mutant(
+        "what only touches on the hidden topic stays",
+        "semenrich_datasets/audit/masked_truth.py",
+        "if stances[number] == SILENT and found[number] is None",
+        "if stances[number] <= 1 and found[number] is None",
+        MASKED,
+    ),
+    Mutant(
+        "what is said both ways counts as normal",
+        "semenrich_datasets/audit/masked_truth.py",
+        'kind = "abnormal" if wrong else "normal"',
+        'kind = "normal" if calm else "abnormal"',
+        MASKED,
+    ),
+    Mutant(
+        "one question's draws are the next one's start",
+        "semenrich_datasets/audit/masked_truth.py",
+        "replace(report, rng=copy.copy(report.rng))",
+        "replace(report)",
+        MASKED,
+    ),
+    Mutant(
+        "who goes with the last goes with all",
+        ENRICH + "compatibility.py",
+        "common &= self.neighbors[number]",
+        "common = self.neighbors[number]",
+        COMPATIBLE,
+    ),
+    Mutant(
+        "a narrow statement is chosen beside the broad one",
+        ENRICH + "compatibility.py",
+        "if not self.covered[number] & within]",
+        "if number in numbers]",
+        COMPATIBLE,
     ),
     # What may travel
     Mutant(

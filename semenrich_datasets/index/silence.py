@@ -188,13 +188,16 @@ class SilenceModel:
         Returns:
             `np.ndarray` of shape `(t,)`, float64.
         """
+        weights, start = self.text.weights[fold], self.text.intercepts[fold]
+        by_text = np.asarray(start + weights[rest].sum(axis=0, dtype=np.float64))
         shown = self._shown(image)
         if self.image is None or shown is None:
-            weights, start = self.text.weights[fold], self.text.intercepts[fold]
-            return np.asarray(start + weights[rest].sum(axis=0, dtype=np.float64))
+            return by_text
         weights, start = self.image.weights[fold], self.image.intercepts[fold]
         told = weights[rest].sum(axis=0, dtype=np.float64)
-        return np.asarray(start + told + shown @ weights[len(self.features) :])
+        by_image = start + told + shown @ weights[len(self.features) :]
+        # The prior of a topic that images did not teach knows less than the texts.
+        return np.where(self.image.learned, by_image, by_text)
 
     def _shown(self, image: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
         """Returns the features of an image; None where there is none, or it could not be read."""
@@ -225,7 +228,8 @@ class SilenceModel:
         most: int = 3,
     ) -> list[Influence]:
         """Gives what moves the odds of a topic most in a study, the strongest first."""
-        shown = self._shown(image)
+        taught = self.image is not None and self.image.learned[topic]
+        shown = self._shown(image) if taught else None
         model = self.text if self.image is None or shown is None else self.image
         column = model.weights[fold][:, topic]
         moved = [(float(column[number]), self.features[number]) for number in rest]

@@ -1,14 +1,21 @@
 """Masked truth: what is hidden, what is counted, by whom a report is judged."""
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict
 from fakes import build_index, made_up_reports
+from hypothesis import given
+from hypothesis import strategies as st
 
 from semenrich_datasets import SemEnricher
 from semenrich_datasets.audit import masked_truth
 from semenrich_datasets.audit.masked_truth import interval
 from semenrich_datasets.enrich.report import Addition
 from semenrich_datasets.index.counting import fold_of
+from semenrich_datasets.index.topics import SILENT, Topic, Topics
+from semenrich_datasets.sentences import split_sentences
 
 ROWS = [
     {
@@ -177,3 +184,135 @@ def test_one_split_is_asked_for(index):
     splits = DatasetDict(train=Dataset.from_list(ROWS))
     with pytest.raises(TypeError, match="choose a split"):
         masked_truth(splits, SemEnricher(index), show_progress=False)
+
+
+MORE = [
+    *ROWS,
+    {  # Said twice, once each way: what is wrong counts.
+        "findings": "Heart size normal. No pneumothorax.",
+        "impression": "Cardiomegaly.",
+        "indication": "Pneumothorax? Cough.",
+    },
+    {  # Spoken of, but neither normal nor abnormal; a history states nothing of the image.
+        "findings": "The heart is stable. Lungs clear.",
+        "impression": None,
+        "indication": "Known cardiomegaly.",
+    },
+]
+CONCEPTS = ["heart", "lungs", "pleural_effusion", "pneumothorax"]
+
+
+def test_counts_by_hand(index):
+    # The lungs: an effusion contradicts clear lungs, so the first report counts as hidden normal.
+    masked, _ = masked_by(index, rows=MORE, concepts=CONCEPTS)
+    assert masked.reports == 4
+    assert figures(masked, "heart") == (2, 0, 1, 0)
+    assert figures(masked, "pleural_effusion") == (1, 0, 1, 0)
+    assert figures(masked, "pneumothorax") == (0, 0, 2, 0)
+    assert masked.additions == {0.0: 0}
+    masked, _ = masked_by(index, "The heart is normal.", "No pneumothorax.", rows=MORE)
+    assert figures(masked, "heart") == (2, 2, 1, 1)
+    assert figures(masked, "pleural_effusion") == (1, 0, 1, 0)
+    assert figures(masked, "pneumothorax") == (0, 0, 2, 2)
+    assert masked.additions == {0.0: 8}
+
+
+def test_two_sentences_on_one_topic_are_one_error(index):
+    masked, _ = masked_by(index, "The heart is normal.", "Heart size normal.", rows=MORE)
+    assert figures(masked, "heart") == (2, 2, 1, 1)
+    # What is added abnormal is neither the opposite of one that was hidden nor the same.
+    masked, _ = masked_by(index, "Cardiomegaly.", rows=MORE)
+    assert figures(masked, "heart") == (2, 0, 1, 0)
+
+
+@pytest.mark.parametrize("concept", CONCEPTS)
+def test_nothing_that_is_left_speaks_of_what_was_hidden(index, concept):
+    touching = {
+        "findings": "The heart is stable. No large pleural effusion. No large pneumothorax. Tube.",
+        "impression": "Cardiomegaly, small effusion and pneumothorax, right lung consolidation.",
+        "indication": "Large heart. Effusion?",
+    }
+    rows = [*MORE, touching, *made_up_reports(60, seed=2)]
+    _, recorder = masked_by(index, rows=rows, concepts=[concept])
+    read = index.reader.read
+    topic = Topics([Topic(concept)], index.reader.lexicon)
+
+    def spoken(report):
+        parts = [report.sentences, report.context, report.history]
+        said = [piece for part in parts for text in part for piece in split_sentences(text)]
+        return (topic.stances([read(one) for one in said]) > SILENT).any()
+
+    # Asked about each report as it is, then about the same text with the topic cut out.
+    reports = recorder.reports
+    hidden = [report for before, report in pairwise(reports) if before.text == report.text]
+    assert len(hidden) > 20
+    assert not any(map(spoken, hidden))
+    assert sum(map(spoken, reports)) >= len(hidden)
+
+
+def test_what_is_only_asked_is_hidden_but_not_counted(index):
+    _, recorder = masked_by(index, rows=MORE[2:3], concepts=["pneumothorax"])
+    whole, masked = recorder.reports
+    assert whole.history == ("Pneumothorax? Cough.",)
+    assert masked.history == ("cough",)
+    assert masked.sentences == ("heart size normal",)
+    assert masked.context == ("cardiomegaly",)
+    known, _ = masked_by(index, rows=MORE[3:], concepts=["heart"])
+    assert known.table.num_rows == 0
+
+
+def test_each_question_is_asked_with_fresh_draws(index):
+    _, recorder = masked_by(index, rows=ROWS[:1])
+    states = {report.rng.getstate() for report in recorder.reports}
+    assert len(recorder.reports) > 3
+    assert len(states) == 1
+    assert len({id(report.rng) for report in recorder.reports}) == len(recorder.reports)
+
+
+def test_a_concept_that_is_none_is_named(index):
+    with pytest.raises(ValueError, match="no concept 'zork'"):
+        masked_by(index, concepts=["heart", "zork"])
+
+
+def test_another_draw_takes_other_reports(index):
+    rows = made_up_reports(60, seed=9)
+    drawn = []
+    for seed in (0, 0, 1):
+        _, recorder = masked_by(index, rows=rows, concepts=["heart"], max_reports=20, seed=seed)
+        drawn.append([report.text for report in recorder.reports])
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_the_share_left_unsaid_is_the_enrichers(index):
+    enricher = SemEnricher(index, unsaid_abnormal=0.2)
+    enricher.__dict__["selection"] = Recorder("The heart is normal.")
+    masked = masked_truth(Dataset.from_list(MORE), enricher, show_progress=False)
+    assert masked.unsaid == 0.2
+    assert masked.implied_false() == pytest.approx(2 * 0.2 / 0.8)
+    assert "leave 20.0% of abnormalities unsaid, about 0.5 of the 4 additions" in masked.summary()
+
+
+def test_it_is_written_as_a_table(index):
+    masked, _ = masked_by(index, "The heart is normal.", rows=MORE, concepts=CONCEPTS)
+    head, *lines, everything, summary = str(masked).splitlines()
+    assert head.split() == "topic hidden abnormal opposite added hidden normal said again".split()
+    assert {len(line) for line in (head, *lines, everything)} == {91}
+    told = {line[:24].strip(): line[24:].split() for line in (*lines, everything)}
+    assert set(told) == {"heart", "lungs", "pleural effusion", "pneumothorax", "all"}
+    assert told["heart"] == ["2", "2", "(34.2%", "to", "100.0%)", "1", "100.0%"]
+    assert told["pneumothorax"] == ["0", "-", "2", "0.0%"]
+    assert summary == masked.summary()
+    total = masked.total()
+    for name in ("abnormal", "opposite", "normal", "restored"):
+        assert total[name] == sum(masked.by_topic().column(name).to_pylist())
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_an_interval_holds_its_share_and_mirrors(part, whole):
+    part = min(part, whole)
+    low, high = interval(part, whole)
+    assert 0 <= low <= part / whole + 1e-12
+    assert part / whole - 1e-12 <= high <= 1
+    assert interval(whole - part, whole) == pytest.approx((1 - high, 1 - low), abs=1e-9)
+    wide, narrow = high - low, np.subtract(*interval(4 * part, 4 * whole)[::-1])
+    assert narrow < wide

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semenrich_datasets.enrich.candidates import is_telegraphic, list_candidates
+from semenrich_datasets.enrich.cliques import from_bits, heaviest_clique, to_bits
 from semenrich_datasets.enrich.compatibility import Compatibility
 
 REPORTS = [
@@ -54,6 +55,52 @@ def test_a_greedy_choice_is_a_maximal_clique(order):
     assert all(beside(one, other) for one in taken for other in taken if one != other)
     for number in set(order) - set(taken):
         assert not all(beside(number, other) for other in taken)
+
+
+@given(st.sets(st.sampled_from(range(len(CANDIDATES)))))
+def test_the_broadest_cover_what_is_left_out(numbers):
+    kept = GRAPH.broadest(sorted(numbers))
+    assert set(kept) <= numbers
+    assert GRAPH.broadest(kept) == kept
+    for number in numbers - set(kept):
+        assert any(GRAPH.covered[number] >> other & 1 for other in kept)
+
+
+graphs = st.lists(st.lists(st.booleans(), min_size=8, max_size=8), min_size=8, max_size=8)
+
+
+def graph_of(rows):
+    """A graph of eight candidates, and whether two of them go together."""
+    joined = np.triu(np.array(rows), 1)
+    joined = joined | joined.T
+    bits = tuple(to_bits(np.flatnonzero(row).tolist()) for row in joined)
+    return Compatibility(bits, (0,) * 8, (0,) * 8), joined
+
+
+@given(graphs, st.permutations(range(8)), st.integers(0, 8))
+def test_in_any_graph_a_greedy_choice_is_the_first_clique(rows, order, n):
+    graph, joined = graph_of(rows)
+    offered = order[:n]
+    taken = []
+    for number in offered:
+        if all(joined[number, other] for other in taken):
+            taken.append(number)
+    assert graph.greedy(offered) == taken
+    assert graph.greedy(taken) == taken
+
+
+@given(graphs, st.lists(st.integers(1, 9), min_size=8, max_size=8))
+def test_the_heaviest_choice_is_a_clique_no_lighter_than_a_greedy_one(rows, weights):
+    graph, joined = graph_of(rows)
+    found = from_bits(heaviest_clique(graph.neighbors, (1 << 8) - 1, [float(w) for w in weights]))
+    assert all(joined[one, other] for one in found for other in found if one != other)
+    greedy = graph.greedy(sorted(range(8), key=lambda number: -weights[number]))
+    assert sum(weights[n] for n in found) >= sum(weights[n] for n in greedy)
+
+
+def test_of_nothing_nothing_is_chosen():
+    assert GRAPH.greedy([]) == []
+    assert GRAPH.broadest([]) == []
 
 
 def test_the_graph_is_symmetric():

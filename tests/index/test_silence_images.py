@@ -9,6 +9,7 @@ from fakes import FakeEncoder
 from PIL import Image as Pictures
 
 from semenrich_datasets import FindingsIndex, SemEnricher
+from semenrich_datasets.index.silence import from_tables, to_tables
 from semenrich_datasets.index.silence_images import image_scaling, learn_unsaid
 from semenrich_datasets.index.topics import ABNORMAL, NORMAL, SILENT, Topic
 
@@ -141,3 +142,121 @@ def test_scaling_leaves_out_what_is_missing():
     assert np.isfinite(factor).all()
     assert factor[0] > 0
     assert image_scaling(np.full((2, 3), np.nan, np.float32)).tolist() == [[0] * 3, [1] * 3]
+
+
+def test_tables_keep_the_image_model(index):
+    own = index.silence
+    tables = to_tables(own)
+    again = from_tables(*tables, unsaid=own.unsaid)
+    for one, other in zip(tables, to_tables(again), strict=True):
+        assert str(one.to_pylist()) == str(other.to_pylist())
+    for name in ("weights", "intercepts", "learned", "auroc"):
+        mine, read = getattr(own.image, name), getattr(again.image, name)
+        assert mine.dtype == read.dtype
+        assert np.array_equal(mine, read, equal_nan=name == "auroc")
+    vector = GreyEncoder().encode([picture(90)])[0]
+    assert again.log_odds([0], vector, 2).tolist() == own.log_odds([0], vector, 2).tolist()
+
+
+def test_what_is_seen_tells_more_than_what_is_written(index):
+    heart = index.silence.topics.index(Topic("heart"))
+    assert index.silence.image.learned[heart]
+    assert index.silence.image.auroc[heart] > 0.8
+    text = index.silence.text.auroc[heart]
+    assert np.isnan(text) or text < index.silence.image.auroc[heart]
+
+
+def test_the_order_of_reports_and_pictures_changes_nothing(index):
+    rows = made_rows()
+    assert build(random.Random(4).sample(rows, len(rows))).digest == index.digest
+
+
+def test_a_picture_that_cannot_be_read_is_as_good_as_none():
+    def built(cell):
+        rows = made_rows()
+        for row in rows[::9]:
+            row["image"] = cell
+        with pytest.warns(RuntimeWarning, match="of 400 images are NaN"):
+            return build(rows)
+
+    broken, missing = built({"bytes": b"no picture", "path": None}), built(None)
+    assert np.isfinite(broken.silence.image.weights).all()
+    assert broken.digest == missing.digest
+
+
+def test_an_index_without_images_asks_for_none(index):
+    rows = made_rows()
+    blind = build(rows, image_column=None, image_encoder=None)
+    assert blind.silence.image is None
+    assert blind.silence.unsaid == 0.05
+    vector = GreyEncoder().encode([picture(200)])[0]
+    assert blind.silence.log_odds([0], vector).tolist() == blind.silence.log_odds([0]).tolist()
+    # The texts tell the same, whether there are pictures or not.
+    assert np.array_equal(blind.silence.text.weights, index.silence.text.weights)
+
+
+def test_less_than_is_assumed_is_never_believed():
+    for share in (0.0, 0.03):
+        assert build(made_rows(unsaid=share)).silence.unsaid == 0.05
+    assert build(made_rows(unsaid=0.3)).silence.unsaid > 0.15
+
+
+def gaussian(n, share, seed, shift=2.5):
+    """Studies of which two in five are abnormal, how they look, and what is said of them."""
+    rng = np.random.default_rng(seed)
+    sick = rng.random(n) < 0.4
+    silent = rng.random(n) < np.where(sick, share, 0.5)
+    stance = np.where(silent, SILENT, np.where(sick, ABNORMAL, NORMAL)).astype(np.int8)
+    return (rng.normal(size=(n, 2)) + np.where(sick, shift, 0)[:, None]).astype(np.float32), stance
+
+
+def test_topics_are_taken_together():
+    n = 2_000
+    (seen, often), (also, seldom) = gaussian(n, 0.4, 0), gaussian(n, 0.1, 1)
+    stance, folds = np.stack([often, seldom], axis=1), 1 + np.arange(n) % 5
+    images = np.hstack([seen, also])
+    # Each topic has about as many abnormal studies.
+    assert learn_unsaid(images, stance, folds) == pytest.approx(0.25, abs=0.03)
+    assert learn_unsaid(images, stance[:, :1], folds) == pytest.approx(0.4, abs=0.04)
+    # One that shows in no image has no part in it.
+    hidden = np.random.default_rng(2).permutation(often)
+    with_hidden = np.stack([often, hidden], axis=1)
+    assert learn_unsaid(seen, with_hidden, folds) == learn_unsaid(seen, stance[:, :1], folds)
+
+
+@pytest.mark.parametrize("kind", [SILENT, NORMAL, ABNORMAL])
+def test_from_too_few_reports_no_share_is_learned(kind):
+    images, stance = gaussian(400, 0.3, 3)
+    folds = 1 + np.arange(400) % 5
+    few = np.flatnonzero(stance == kind)[:19]
+    kept = np.sort(np.concatenate([few, np.flatnonzero(stance != kind)]))
+    assert learn_unsaid(images, stance[:, None], folds) is not None
+    assert learn_unsaid(images[kept], stance[kept][:, None], folds[kept]) is None
+    assert learn_unsaid(images, np.zeros((400, 0), np.int8), folds) is None
+
+
+@pytest.mark.parametrize("pictures", [0, 12])
+def test_where_images_taught_nothing_the_texts_stand(pictures):
+    """Too few pictures to learn from: one that is shown takes back nothing that a text tells."""
+    rows = []
+    for number in range(300):
+        sick = number % 5 < 2
+        told = ["No pneumothorax." if number % 3 else "No pleural effusion."]
+        told += [f"Tube {number}.", *(["Mild scoliosis."] if sick else [])]
+        if sick or number % 2:
+            told.append("Cardiomegaly." if sick else "Heart size normal.")
+        seen = picture(200 if sick else 60) if number < pictures else None
+        rows.append({"findings": " ".join(told), "image": seen})
+    with pytest.warns(RuntimeWarning, match="missing"):
+        index = build(rows)
+    silence = index.silence
+    heart = silence.topics.index(Topic("heart"))
+    assert silence.text.learned[heart]
+    assert not silence.image.learned[heart]
+    rest = silence.rest([index.reader.read("Mild scoliosis.")], [], [])
+    dark = GreyEncoder().encode([picture(60)])[0]
+    for fold in (0, 2):
+        shown = silence.log_odds(rest, dark, fold)[heart]
+        assert shown == silence.log_odds(rest, fold=fold)[heart]
+        assert silence.explain(rest, heart, dark, fold) == silence.explain(rest, heart, fold=fold)
+    assert silence.risk(silence.log_odds(rest, dark))[heart] > 0.1
