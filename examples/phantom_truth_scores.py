@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.phantom import Statement, is_true, statements
+from semenrich_datasets.phantom.truth import are_nested, normal_statements
 from semenrich_trainers.formatting import parse_report
 from semenrich_trainers.report_scores import ReportScorer, ReportScores
 
@@ -14,6 +15,64 @@ Truth = Sequence[Mapping[str, str]]
 
 _SENTENCE_END = re.compile(r"(?<=\.)\s+")
 _NUMBER = re.compile(r"^\d+\.$")
+
+
+class TruthCounts(NamedTuple):
+    """What a report states of a study, held against its truth; findings and impression together.
+
+    Args:
+        normal_said (`int`): Normal statements made.
+        normal_true (`int`): Those that are true.
+        normal_there (`int`): What is normal in the study, in the strongest statements.
+        normal_found (`int`): Of those, the ones that a true normal statement speaks of.
+        abnormal_said (`int`): Abnormal statements made.
+        abnormal_true (`int`): Those that are true, side and severity as far as they are named.
+        abnormal_there (`int`): Abnormal findings of the study.
+        abnormal_found (`int`): Those that a true statement names.
+        harm (`int`): 1 where a normal statement denies a finding that is there.
+    """
+
+    normal_said: int
+    normal_true: int
+    normal_there: int
+    normal_found: int
+    abnormal_said: int
+    abnormal_true: int
+    abnormal_there: int
+    abnormal_found: int
+    harm: int
+
+
+def count_statements(completion: str, truth: Truth) -> TruthCounts:
+    """Counts what a report states, and what it leaves out, of normal and of abnormal alike.
+
+    Args:
+        completion (`str`): What a model wrote, tags and all.
+        truth (`Sequence`): The study's `truth`, as of [`~phantom.load_phantom`].
+
+    Returns:
+        [`TruthCounts`]
+    """
+    claims = _claims(completion)
+    by_sign = {
+        sign: [(one, is_true(one, truth)) for one in claims if one.sign == sign]
+        for sign in ("normal", "abnormal")
+    }
+    right = {sign: [one for one, is_right in made if is_right] for sign, made in by_sign.items()}
+    findings = [Statement(**one) for one in truth if one["name"] != "prior"]
+    wanted = normal_statements(tuple(Statement(**one) for one in truth))
+    said = {sign: len(made) for sign, made in by_sign.items()}
+    return TruthCounts(
+        normal_said=said["normal"],
+        normal_true=len(right["normal"]),
+        normal_there=len(wanted),
+        normal_found=sum(any(are_nested(w, one) for one in right["normal"]) for w in wanted),
+        abnormal_said=said["abnormal"],
+        abnormal_true=len(right["abnormal"]),
+        abnormal_there=len(findings),
+        abnormal_found=sum(any(_says(c, f) for c in right["abnormal"]) for f in findings),
+        harm=int(len(right["normal"]) < said["normal"]),
+    )
 
 
 def truth_scores(completions: Sequence[str], truths: Sequence[Truth]) -> dict[str, float]:

@@ -37,7 +37,8 @@ class SemEnrichGRPOConfig(ReportConfig, GRPOConfig):
     Args:
         rewards (`list[str]`, *optional*, defaults to `["format", "cluster"]`):
             Rewards by name: `format`, `exact_answer`, `cluster`, `rarity_cluster`,
-            `abnormal_cluster`, `finding`, `sentence`, `bleu`, `chamfer`, `matching`, `energy`.
+            `abnormal_cluster`, `surprise_cluster`, `finding`, `sentence`, `bleu`, `chamfer`,
+            `matching`, `energy`.
             Their weights, in this order and then those of `reward_funcs`, are TRL's
             `reward_weights`.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from trl.trainer.grpo_trainer import RewardFunc
 
@@ -18,6 +17,7 @@ from semenrich_trainers.rewards import (
     SetDistanceReward,
     format_reward,
 )
+from semenrich_trainers.rewards.claim_weights import Weighting
 from semenrich_trainers.set_distance import Distance
 
 
@@ -45,7 +45,7 @@ class RewardContext:
             "impression_column": self.impression_column,
         }
 
-    def cluster(self, weights: Literal["rarity", "abnormal"] | None = None) -> RewardFunc:
+    def cluster(self, weights: Weighting | None = None) -> RewardFunc:
         """Makes a cluster reward, named by its weights: TRL logs those of one name as one."""
         reward = ClusterReward(self.index, self.impression_index, weights=weights, **self.columns)
         if weights is not None:
@@ -64,6 +64,7 @@ NAMED_REWARDS: dict[str, Callable[[RewardContext], RewardFunc]] = {
     "cluster": RewardContext.cluster,
     "rarity_cluster": lambda context: context.cluster("rarity"),
     "abnormal_cluster": lambda context: context.cluster("abnormal"),
+    "surprise_cluster": lambda context: context.cluster("surprise"),
     "finding": lambda context: FindingReward(context.index.reader, **context.columns),
     "sentence": lambda context: SentenceReward(**context.columns),
     "bleu": lambda context: BleuReward(**context.columns),

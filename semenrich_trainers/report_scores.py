@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from semenrich_datasets.index import FindingsIndex, Unit
+from semenrich_datasets.index import FindingsIndex
+from semenrich_trainers.claims import Agreement, ClaimReader, Claims, agree
 from semenrich_trainers.formatting import ParsedReport, parse_report
-from semenrich_trainers.rewards.cluster import unit_sets
-from semenrich_trainers.rewards.sections import f1
+from semenrich_trainers.rewards.claim_weights import ClaimWeights
 from semenrich_trainers.rewards.text import BleuReward
 
-Pair = tuple[frozenset[Unit], frozenset[Unit]]
+Pair = tuple[Claims, Claims]
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,15 @@ class ReportScores:
 
     Args:
         metrics (`dict[str, float]`): 0 to 1 each. `cluster_f1`: mean over the reports of the F1 of
-            the findings' units; `cluster_precision`, `cluster_recall`: over all their
-            statements together; `cluster_f1_normal`, `cluster_f1_abnormal`: F1 over all normal, or
-            abnormal, statements; `impression_cluster_f1`; `sentence_bleu` of the findings;
-            `format_rate`. Reports without reference findings count in the last alone.
+            the findings' claims, as [`~rewards.ClusterReward`] gives it; `cluster_precision`,
+            `cluster_recall`: over all their claims together; `cluster_f1_normal`,
+            `cluster_f1_abnormal`: F1 over all normal, or abnormal, claims; `impression_cluster_f1`;
+            `sentence_bleu` of the findings; `format_rate`. Reports without reference findings
+            count in the last alone.
         reports (`pandas.DataFrame`): A row per report: completion, references, its F1.
-        missed (`pandas.DataFrame`): The units that references hold and completions lack, the
-            most often missed first: `sentence` (the most common of the unit), `sign`, `missed`,
-            `held` (reports whose reference holds it).
+        missed (`pandas.DataFrame`): What references claim and completions don't, whatever its
+            details, the most often missed first: `sentence` (the commonest of the corpus that
+            claims it), `sign`, `missed`, `held` (reports whose reference claims it).
     """
 
     metrics: dict[str, float]
@@ -48,8 +50,8 @@ class ReportScorer:
     """
 
     def __init__(self, index: FindingsIndex, impression_index: FindingsIndex | None = None) -> None:
-        self.index = index
-        self.impression_index = impression_index or index
+        self._findings = ClaimReader(index)
+        self._impressions = ClaimReader(impression_index) if impression_index else self._findings
         self._bleu = BleuReward(impression_column=None)
 
     def __call__(
@@ -68,8 +70,10 @@ class ReportScorer:
         parsed = [parse_report(text) for text in completions]
         wanted, answers = _texts(findings), _texts(impressions)
         pairs = self._pairs(parsed, wanted)
-        scores = [None if pair is None else _pair_f1(*pair) for pair in pairs]
         known = [pair for pair in pairs if pair is not None]
+        agreements = _agreements(known, self._findings)
+        remaining = iter(agreements)
+        scores = [None if pair is None else _total(next(remaining)).f1() for pair in pairs]
         table = {"completion": list(completions), "findings": wanted, "impression": answers}
         return ReportScores(
             metrics={
@@ -77,57 +81,79 @@ class ReportScorer:
                 "sentence_bleu": _mean(self._bleu(completions, findings=wanted)),
                 "cluster_f1": _mean(scores),
                 "impression_cluster_f1": self._impression_f1(parsed, answers),
-                **self._pooled(known),
+                **_pooled(agreements),
             },
             reports=pd.DataFrame({**table, "cluster_f1": scores}),
             missed=self._missed(known),
         )
 
     def most_missed(self, completions: Sequence[str], findings: Sequence[Any]) -> pd.DataFrame:
-        """Gives the units that references hold and completions lack, as of [`ReportScores`]."""
+        """Gives what references claim and completions don't, as of [`ReportScores`]."""
         pairs = self._pairs([parse_report(text) for text in completions], _texts(findings))
         return self._missed([pair for pair in pairs if pair is not None])
 
     def _pairs(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> list[Pair | None]:
-        sets = unit_sets(self.index, [*(report.findings for report in parsed), *wanted])
-        pairs = zip(sets[: len(wanted)], sets[len(wanted) :], strict=True)
+        written = self._findings([report.findings for report in parsed])
+        pairs = zip(written, self._findings(wanted), strict=True)
         return [pair if text.strip() else None for pair, text in zip(pairs, wanted, strict=True)]
 
     def _missed(self, pairs: Sequence[Pair]) -> pd.DataFrame:
-        held = Counter(unit.unit_id for _, wanted in pairs for unit in wanted)
-        missed = Counter(unit.unit_id for written, wanted in pairs for unit in wanted - written)
-        texts = self.index.unit_table.column("text")
+        held = Counter(claim for _, wanted in pairs for claim in set(wanted.kinds))
+        missed = Counter(
+            claim
+            for written, wanted in pairs
+            for claim in set(wanted.kinds) - set(written.kinds)
+            if claim in self._sentences
+        )
         rows = [
-            (texts[unit].as_py(), self.index.unit_signs[unit], count, held[unit])
-            for unit, count in sorted(missed.items(), key=lambda item: (-item[1], item[0]))
-            if unit >= 0
+            (self._sentences[claim], "abnormal" if claim[1] else "normal", count, held[claim])
+            for claim, count in missed.items()
         ]
+        rows.sort(key=lambda row: (-row[2], row[0]))
         return pd.DataFrame(rows, columns=["sentence", "sign", "missed", "held"])
 
+    @cached_property
+    def _sentences(self) -> dict[tuple[Hashable, bool], str]:
+        """The commonest sentence of the corpus for each claim, one that claims it alone if any."""
+        texts = self._findings.index.unit_table.column("text").to_pylist()
+        made = [
+            (claims.kinds, text) for claims, text in zip(self._findings(texts), texts, strict=True)
+        ]
+        made.sort(key=lambda one: len(one[0]) != 1)
+        sentences: dict[tuple[Hashable, bool], str] = {}
+        for kinds, text in made:
+            for claim in kinds:
+                sentences.setdefault(claim, text)
+        return sentences
+
     def _impression_f1(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> float:
-        written = unit_sets(self.impression_index, [report.impression for report in parsed])
-        scores = map(_pair_f1, written, unit_sets(self.impression_index, wanted))
-        return _mean([score for score, text in zip(scores, wanted, strict=True) if text.strip()])
-
-    def _pooled(self, pairs: Sequence[Pair]) -> dict[str, float]:
-        shared, written, wanted = (
-            Counter(unit.sign for units in sets for unit in units)
-            for sets in (
-                [generated & reference for generated, reference in pairs],
-                [generated for generated, _ in pairs],
-                [reference for _, reference in pairs],
-            )
-        )
-        return {
-            "cluster_precision": shared.total() / max(written.total(), 1),
-            "cluster_recall": shared.total() / max(wanted.total(), 1),
-            "cluster_f1_normal": f1(shared["normal"], written["normal"], wanted["normal"]),
-            "cluster_f1_abnormal": f1(shared["abnormal"], written["abnormal"], wanted["abnormal"]),
-        }
+        reader = self._impressions
+        written = reader([report.impression for report in parsed])
+        agreements = _agreements(list(zip(written, reader(wanted), strict=True)), reader)
+        scores = zip(agreements, wanted, strict=True)
+        return _mean([_total(one).f1() for one, text in scores if text.strip()])
 
 
-def _pair_f1(written: frozenset[Unit], wanted: frozenset[Unit]) -> float:
-    return f1(len(written & wanted), len(written), len(wanted))
+def _agreements(pairs: Sequence[Pair], reader: ClaimReader) -> list[dict[str, Agreement]]:
+    weights = ClaimWeights(reader)
+    return [agree(*pair, weights, reader.index.reader) for pair in pairs]
+
+
+def _total(by_sign: dict[str, Agreement]) -> Agreement:
+    return sum(by_sign.values(), Agreement())
+
+
+def _pooled(agreements: Sequence[dict[str, Agreement]]) -> dict[str, float]:
+    pooled = {
+        sign: sum((one[sign] for one in agreements), Agreement()) for sign in ("normal", "abnormal")
+    }
+    both = _total(pooled)
+    return {
+        "cluster_precision": both.shared / max(both.written, 1.0),
+        "cluster_recall": both.shared / max(both.wanted, 1.0),
+        "cluster_f1_normal": pooled["normal"].f1(),
+        "cluster_f1_abnormal": pooled["abnormal"].f1(),
+    }
 
 
 def _texts(values: Sequence[Any]) -> list[str]:

@@ -200,7 +200,7 @@ class _Matching:
         paired = np.full((len(ours), len(theirs)), np.inf)
         for row, one in enumerate(ours):
             for column, other in enumerate(theirs):
-                steps = _steps(one, other, self.lexicon)
+                steps = detail_steps(one, other, self.lexicon)
                 if steps is not None:
                     share = min(1.0, self.costs.detail * steps)
                     paired[row, column] = share * self._heavier(one, other)
@@ -220,7 +220,9 @@ class _Matching:
         for row, one in enumerate(findings):
             if row in paired:
                 continue
-            steps = [_steps(one, other, self.lexicon) for other in partners if self._in(one, other)]
+            steps = [
+                detail_steps(one, other, self.lexicon) for other in partners if self._in(one, other)
+            ]
             least = min((step for step in steps if step is not None), default=None)
             if least is None:
                 cost += alone[row]
@@ -256,8 +258,17 @@ def _left_out(said: _Said, wanted: _Said, lexicon: Lexicon) -> int:
     return sum(bool(logic_of_one(one, lexicon).denies & ~known) for one in wanted.normal)
 
 
-def _steps(one: StatedFinding, other: StatedFinding, lexicon: Lexicon) -> float | None:
-    """How far apart the details of two findings are; None for strangers."""
+def detail_steps(one: StatedFinding, other: StatedFinding, lexicon: Lexicon) -> float | None:
+    """Counts how far apart the details of two findings are, in the steps of [`finding_score`].
+
+    Args:
+        one ([`StatedFinding`]): A finding.
+        other ([`StatedFinding`]): Another.
+        lexicon ([`Lexicon`]): That both were read by.
+
+    Returns:
+        `float` or `None`: 0 for the same; None for strangers.
+    """
     kind = kinship(one.concept, other.concept, lexicon)
     if kind is None:
         return None

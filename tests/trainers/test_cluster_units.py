@@ -58,17 +58,49 @@ def test_a_weight_holds_for_all_wordings_whatever_their_clusters(phantom):
     ("left", "right"),
     [
         ("There is a small left pleural effusion.", "Small effusion on the right."),
-        ("There is a small left pleural effusion.", "Small bilateral pleural effusions."),
         ("The heart is enlarged.", "The heart is not enlarged."),
-        ("The heart is enlarged.", "The heart may be enlarged."),
         ("Scoliosis of the spine.", "Kyphosis of the spine."),
-        ("Nodule in the right upper lobe.", "Nodule in the right lower lobe, calcified."),
         ("Small left effusion and right pneumothorax.", "Small right effusion, left pneumothorax."),
         ("No pneumothorax.", "No new pneumothorax."),
         ("The left pleural effusion has increased.", "The left pleural effusion has decreased."),
         ("A pacemaker is present.", "An endotracheal tube is present."),
+        ("No pleural effusion.", "No pericardial effusion."),
     ],
 )
-def test_what_differs_in_more_than_wording_does_not_agree(phantom, left, right):
+def test_what_says_another_thing_does_not_agree(phantom, left, right):
     assert paid(phantom, left, right) == paid(phantom, right, left) == 0.0
     assert paid(phantom, left, left) == paid(phantom, right, right) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "agreement"),
+    [
+        ("Small left pleural effusion.", "Small bilateral pleural effusions.", 0.5),
+        ("Small left pleural effusion.", "Large left pleural effusion.", 0.5),
+        ("Small left pleural effusion.", "Moderate left pleural effusion.", 0.75),
+        ("Small left pleural effusion.", "Left pleural effusion.", 0.875),
+        ("Left pleural effusion.", "Pleural effusion.", 0.75),
+        ("The heart is enlarged.", "The heart may be enlarged.", 0.875),
+        ("Nodule in the right upper lobe.", "Nodule in the right lower lobe.", 0.75),
+    ],
+)
+def test_another_side_degree_or_doubt_agrees_in_part(phantom, left, right, agreement):
+    assert paid(phantom, left, right) == paid(phantom, right, left) == agreement
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("No pneumothorax or pleural effusion.", "No pneumothorax. No pleural effusion."),
+        ("The heart and mediastinum are normal.", "Normal mediastinum. The heart is normal."),
+        ("Cardiomegaly with a left effusion.", "Left pleural effusion. The heart is enlarged."),
+    ],
+)
+def test_how_claims_are_put_into_sentences_does_not_count(phantom, left, right):
+    assert paid(phantom, left, right) == paid(phantom, right, left) == 1.0
+
+
+def test_half_of_a_sentence_is_half_of_its_claims(phantom):
+    # 2 * 1 / (2 + 1)
+    worth = paid(phantom, "No pneumothorax.", "No pneumothorax or pleural effusion.")
+    assert worth == pytest.approx(2 / 3)

@@ -1,0 +1,155 @@
+"""How good the reports of each run are, study by study, and the tables that compare the arms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from paired_tests import Figure
+from paper_arms import AS_WRITTEN, COMPLETE, PROMPT
+from paper_comparison import compare_arms
+from phantom_truth_scores import TruthCounts, count_statements
+
+from semenrich_datasets import FindingsIndex
+from semenrich_datasets.sentences import split_sentences
+from semenrich_trainers import parse_report
+from semenrich_trainers.report_scores import ReportScorer
+from semenrich_trainers.rewards import BleuReward
+
+#: Per-study scores of a run: a name to one number a study.
+Scores = dict[str, list[float]]
+
+#: What the goals of the paper are about, and what they are compared in.
+ASKED = {PROMPT: "", AS_WRITTEN: ", asked as written", COMPLETE: ", asked for all"}
+
+
+def score_reports(completions: Sequence[str], studies: Any, index: FindingsIndex) -> Scores:
+    """Scores the reports of one run.
+
+    Args:
+        completions (`Sequence[str]`): A report of each study, tags and all.
+        studies (`Dataset`): Of the phantom, without images.
+        index ([`FindingsIndex`]): Whose units are compared.
+
+    Returns:
+        `dict[str, list[float]]`: A number per study for each of `bleu_*` and `unit_*` (against the
+        complete and the written findings), the counts of [`TruthCounts`], `words`, `sentences`.
+    """
+    bleu, scorer = BleuReward(impression_column=None), ReportScorer(index)
+    scores: Scores = {}
+    for kind, column in {"complete": "complete_findings", "written": "findings"}.items():
+        wanted = list(studies[column])
+        scores[f"bleu_{kind}"] = [one / 2 for one in bleu(completions, findings=wanted)]
+        table = scorer(completions, wanted, studies["impression"]).reports
+        scores[f"unit_{kind}"] = [float(one) for one in table["cluster_f1"]]
+    counts = [count_statements(*pair) for pair in zip(completions, studies["truth"], strict=True)]
+    for name in TruthCounts._fields:
+        scores[name] = [float(getattr(one, name)) for one in counts]
+    findings = [parse_report(text).findings for text in completions]
+    scores["words"] = [float(len(text.split())) for text in findings]
+    return scores
+
+
+def cut_to(completions: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Cuts the findings of reports to the words of other reports, after whole sentences."""
+    cut = []
+    for text, other in zip(completions, others, strict=True):
+        room = len(parse_report(other).findings.split())
+        kept: list[str] = []
+        for sentence in split_sentences(parse_report(text).findings):
+            room -= len(sentence.split())
+            if kept and room < 0:
+                break
+            kept.append(sentence)
+        cut.append(f"<think> {' '.join(kept)} </think>")
+    return cut
+
+
+def figures_of(scores: Scores) -> dict[str, Figure]:
+    """Makes the figures of a run, each of which can be had of any part of the studies."""
+    column = {name: np.array(values, dtype=float)[:, None] for name, values in scores.items()}
+
+    def ratio(part: str, whole: str) -> Figure:
+        return Figure(column[part], column[whole])
+
+    def harmonic(*pairs: tuple[str, str]) -> Figure:
+        parts, wholes = zip(*pairs, strict=True)
+        both = (np.hstack([column[name] for name in names]) for names in (parts, wholes))
+        return Figure(*both, harmonic=True)
+
+    for kind in ("said", "true", "there", "found"):
+        column[f"all_{kind}"] = column[f"normal_{kind}"] + column[f"abnormal_{kind}"]
+    figures = {}
+    for sign in ("all", "normal", "abnormal"):
+        pairs = ((f"{sign}_true", f"{sign}_said"), (f"{sign}_found", f"{sign}_there"))
+        figures[f"{sign}_f1"] = harmonic(*pairs)
+        figures[f"{sign}_precision"], figures[f"{sign}_recall"] = (ratio(*one) for one in pairs)
+    means = ("bleu_complete", "bleu_cut", "bleu_written", "unit_complete", "unit_written")
+    for name in (*means, "harm", "words"):
+        if name in scores:
+            figures[name] = Figure.mean(scores[name])
+    return figures
+
+
+def score_run(result: Path, studies: Any, index: FindingsIndex) -> dict[str, Scores]:
+    """Scores a run once, for each prompt that it was asked with; kept beside its result."""
+    kept = result.with_name("scores.json")
+    if kept.exists() and kept.stat().st_mtime > result.stat().st_mtime:
+        return dict(json.loads(kept.read_text(encoding="utf-8")))
+    written = json.loads(result.read_text(encoding="utf-8"))["completions"]
+    scores = {}
+    for prompt, completions in written.items():
+        scores[prompt] = score_reports(completions, studies, index)
+        scores[prompt]["distinct"] = [distinct_sentences(completions)]
+        base = _base_of(result)
+        if base is not None:
+            cut = cut_to(completions, base)
+            bleu = BleuReward(impression_column=None)
+            wanted = list(studies["complete_findings"])
+            scores[prompt]["bleu_cut"] = [one / 2 for one in bleu(cut, findings=wanted)]
+    kept.write_text(json.dumps(scores) + "\n", encoding="utf-8")
+    return scores
+
+
+def _base_of(result: Path) -> list[str] | None:
+    """The reports of the base arm at the same seed, which others are cut to."""
+    stage, _, seed = result.parts[-4:-1]
+    base = result.parents[2] / "base" / seed / "result.json"
+    if stage != "sft" or not base.exists():
+        return None
+    return list(json.loads(base.read_text(encoding="utf-8"))["completions"][PROMPT])
+
+
+def distinct_sentences(completions: Sequence[str]) -> float:
+    """Counts the different sentences of all findings."""
+    findings = (parse_report(text).findings for text in completions)
+    return float(len({one.lower() for text in findings for one in split_sentences(text)}))
+
+
+def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any]:
+    """Scores all runs that there are, compares their arms and writes tables and raw figures."""
+    from paper_tables import open_data
+
+    _, studies, index = open_data(runs / "data")
+    studies = studies.remove_columns("image")
+    tables: dict[str, Any] = {"settings": settings, "seconds": {}, "runs": {}}
+    by_stage: dict[str, dict[str, dict[int, dict[str, Figure]]]] = {"sft": {}, "grpo": {}}
+    for result in sorted(runs.glob("*/*/*/result.json")):
+        stage, arm, seed = result.parts[-4:-1]
+        kept = json.loads(result.read_text(encoding="utf-8"))
+        tables["seconds"][f"{stage}/{arm}/{seed}"] = round(kept["wall_seconds"])
+        for prompt, scores in score_run(result, studies, index).items():
+            figures = figures_of({name: one for name, one in scores.items() if name != "distinct"})
+            row = f"{arm}{ASKED[prompt]}"
+            by_stage[stage].setdefault(row, {})[int(seed)] = figures
+            values = {name: round(figure.value, 5) for name, figure in figures.items()}
+            values["distinct"] = scores["distinct"][0]
+            tables["runs"][f"{stage}/{row}/{seed}"] = values
+    tables["sft"] = compare_arms(by_stage["sft"], "base")
+    tables["grpo"] = compare_arms(by_stage["grpo"], "sentence")
+    to.mkdir(parents=True, exist_ok=True)
+    (to / "results.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    return tables

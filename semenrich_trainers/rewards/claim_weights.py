@@ -1,0 +1,144 @@
+"""What a claim weighs: all the same, by rarity, by sign, by surprise, or as given."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from semenrich_datasets.index import FindingsIndex, Unit
+from semenrich_datasets.reading import Assertion, Lexicon
+from semenrich_datasets.reading.entailment import logic_of
+from semenrich_trainers.claims import ClaimReader
+
+Weighting = Literal["rarity", "abnormal", "surprise"]
+
+#: What one abnormal claim counts, in normal ones, with `weights="abnormal"`.
+ABNORMAL_WEIGHT = 5.0
+
+
+class ClaimWeights:
+    """Weights of claims by an index; a callable for [`~claims.agree`].
+
+    Args:
+        reader ([`ClaimReader`]): Of the index whose reports are counted.
+        weights (`str`, `Mapping[int, float]` or None): As of [`~rewards.ClusterReward`].
+
+    Attributes:
+        prior (`float`): What is added to what two reports claim together: with "surprise" the
+            weight of the corpus's average report, else 0.
+
+    Raises:
+        `ValueError`: When `weights` is unknown, or holds a negative number or an unknown unit.
+    """
+
+    def __init__(
+        self, reader: ClaimReader, weights: Weighting | Mapping[int, float] | None = None
+    ) -> None:
+        check_weights(weights, reader.index)
+        self._by_kind: dict[Hashable, float] = {}
+        self._others = {False: 1.0, True: 1.0}
+        self.prior = 0.0
+        if weights == "abnormal":
+            self._others[True] = ABNORMAL_WEIGHT
+        elif weights == "rarity":
+            self._by_kind = _rarity(_support(reader), reader.index.config.reports)
+            self._others = dict.fromkeys(self._others, max(self._by_kind.values(), default=1.0))
+        elif weights == "surprise":
+            self._weigh_by_surprise(reader)
+        elif weights is not None:
+            texts = reader.index.unit_table.column("text").to_pylist()
+            for unit, weight in weights.items():
+                (claims,) = reader([texts[unit]])
+                self._by_kind.update({kind: float(weight) for kind, _ in claims.kinds})
+
+    def __call__(self, kind: Hashable, is_abnormal: bool) -> float:
+        """Gives the weight of a kind of claim."""
+        return self._by_kind.get(kind, self._others[is_abnormal])
+
+    def _weigh_by_surprise(self, reader: ClaimReader) -> None:
+        support, reports = _support(reader), max(reader.index.config.reports, 1)
+        shares = _shares(support, reader.index.reader.lexicon, reports)
+        weights = {kind: surprise(share) for kind, share in shares.items()}
+        usual = float(np.median([weights[kind] for kind in weights if _is_denial(kind)] or [0.0]))
+        rarest = max((weights[kind] for kind in weights), default=1.0)
+        for (kind, is_abnormal), held in support.items():
+            # A sentence that was not understood, and states nothing abnormal.
+            if kind not in weights:
+                weights[kind] = surprise(held / reports) if is_abnormal else usual
+        self._by_kind, self._others = weights, {False: usual, True: rarest}
+        self.prior = sum(weights[kind] * held for (kind, _), held in support.items()) / reports
+
+
+def surprise(share: float) -> float:
+    """Gives the bits that a claim tells times how often it would be false if it were guessed.
+
+    w = -log2(p) (1 - p) with p the share of the reports in which it holds: 0 for what always holds,
+    0.02 at 0.9, 0.5 at a half, 3 at a tenth, 6.6 at a hundredth.
+    """
+    return -math.log2(share) * (1.0 - share)
+
+
+def _shares(
+    support: Mapping[tuple[Hashable, bool], int], lexicon: Lexicon, reports: int
+) -> dict[Hashable, float]:
+    """Gives how often each understood claim holds.
+
+    A finding holds in the reports that state it: who does not speak of it does not see it. A denial
+    holds in all reports that make it or leave it out, but for those that state what it denies, and
+    these are held against those that make it: so often it is true where it is a question at all.
+    """
+    shares: dict[Hashable, float] = {}
+    stated = [
+        (logic_of([Assertion(kind[0], "present")], lexicon).excludes, held)
+        for (kind, is_abnormal), held in support.items()
+        if isinstance(kind, tuple) and is_abnormal and not isinstance(kind, Unit)
+    ]
+    for (kind, is_abnormal), held in support.items():
+        if isinstance(kind, Assertion):
+            denies = logic_of([kind], lexicon).denies
+            against = sum(others for excludes, others in stated if excludes & denies)
+            shares[kind] = held / (held + against)
+        elif is_abnormal and not isinstance(kind, Unit):
+            shares[kind] = held / reports
+    return shares
+
+
+def _is_denial(kind: Hashable) -> bool:
+    return isinstance(kind, Assertion)
+
+
+def _rarity(support: Mapping[tuple[Hashable, bool], int], reports: int) -> dict[Hashable, float]:
+    return {kind: math.log1p(reports / held) for (kind, _), held in support.items()}
+
+
+def _support(reader: ClaimReader) -> Counter[tuple[Hashable, bool]]:
+    """Counts the reports of each kind of claim, as far as units tell: one with two counts twice."""
+    table = reader.index.unit_table
+    texts, support = (table.column(name).to_pylist() for name in ("text", "support"))
+    counts: Counter[tuple[Hashable, bool]] = Counter()
+    for claims, held in zip(reader(texts), support, strict=True):
+        for kind in claims.kinds:
+            counts[kind] += held
+    reports = max(reader.index.config.reports, 1)
+    return Counter({kind: min(max(held, 1), reports) for kind, held in counts.items()})
+
+
+def check_weights(weights: Any, index: FindingsIndex) -> None:
+    """Raises `ValueError` where weights are unknown, negative or of unknown units."""
+    if weights in (None, *get_args(Weighting)):
+        return
+    if not isinstance(weights, Mapping):
+        names = ", ".join(map(repr, get_args(Weighting)))
+        raise ValueError(f"expected weights to be {names} or a mapping, found {weights!r}")
+    units = range(index.unit_table.num_rows)
+    for unit, weight in weights.items():
+        if unit not in units or not weight >= 0 or math.isinf(weight):
+            msg = (
+                f"expected weights of 0 or more for units 0 to {len(units) - 1}, found "
+                f"{weight!r} for {unit!r}"
+            )
+            raise ValueError(msg)
