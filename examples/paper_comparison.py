@@ -1,4 +1,4 @@
-"""Arms compared with one of them: differences over studies and seeds, corrected for their number."""
+"""Arms compared with one of them over studies and seeds, corrected for how many they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of the experiment: a model trained on an arm, and what it writes about held-out studies."""
+"""One run of the experiment: a model trained on an arm, and its reports of held-out studies."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class WeightedSFTTrainer(SemEnrichSFTTrainer):
 def run_sft(
     arm: Arm, studies: Dataset, index: FindingsIndex, start: Path, scale: Scale, seed: int, to: Path
 ) -> dict[str, Any]:
-    """Trains a model on an arm and saves it in `to`; gives the seconds it took and its last loss."""
+    """Trains a model on an arm and saves it in `to`; gives its seconds and its last loss."""
     model, processor = seeded_start(start, scale, seed)
     rows = arm_rows(studies, arm)
     args = SemEnrichSFTConfig(

@@ -16,13 +16,18 @@ from phantom_truth_scores import TruthCounts, count_statements
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.sentences import split_sentences
 from semenrich_trainers import parse_report
+from semenrich_trainers.claims import ClaimReader
 from semenrich_trainers.report_scores import ReportScorer
 from semenrich_trainers.rewards import BleuReward
+from semenrich_trainers.rewards.claim_weights import claim_support
 
 #: Per-study scores of a run: a name to one number a study.
 Scores = dict[str, list[float]]
 
-#: What the goals of the paper are about, and what they are compared in.
+#: Bands of claims by the share of the corpus's reports that make them.
+BANDS = {"common": (0.2, 2.0), "usual": (0.05, 0.2), "seldom": (0.01, 0.05), "rare": (0.0, 0.01)}
+
+#: How a row of the tables names what a model was asked with.
 ASKED = {PROMPT: "", AS_WRITTEN: ", asked as written", COMPLETE: ", asked for all"}
 
 
@@ -36,7 +41,8 @@ def score_reports(completions: Sequence[str], studies: Any, index: FindingsIndex
 
     Returns:
         `dict[str, list[float]]`: A number per study for each of `bleu_*` and `unit_*` (against the
-        complete and the written findings), the counts of [`TruthCounts`], `words`, `sentences`.
+        complete and the written findings), the counts of [`TruthCounts`] and of [`band_counts`],
+        and `words`.
     """
     bleu, scorer = BleuReward(impression_column=None), ReportScorer(index)
     scores: Scores = {}
@@ -49,8 +55,35 @@ def score_reports(completions: Sequence[str], studies: Any, index: FindingsIndex
     for name in TruthCounts._fields:
         scores[name] = [float(getattr(one, name)) for one in counts]
     findings = [parse_report(text).findings for text in completions]
+    scores |= band_counts(findings, list(studies["complete_findings"]), index)
     scores["words"] = [float(len(text.split())) for text in findings]
     return scores
+
+
+def band_counts(written: Sequence[str], wanted: Sequence[str], index: FindingsIndex) -> Scores:
+    """Counts claims by how many of the corpus's reports make them, whatever their details.
+
+    Args:
+        written (`Sequence[str]`): Findings.
+        wanted (`Sequence[str]`): What they should be.
+        index ([`FindingsIndex`]): Of the corpus.
+
+    Returns:
+        `dict[str, list[float]]`: For each band of `BANDS` `<band>_said`, `<band>_there` and
+        `<band>_both` per study.
+    """
+    reader = ClaimReader(index)
+    support, reports = claim_support(reader), index.config.reports
+    counts: Scores = {}
+    claims = (reader(list(texts)) for texts in (written, wanted))
+    for said, there in ((set(a.kinds), set(b.kinds)) for a, b in zip(*claims, strict=True)):
+        for band, (least, below) in BANDS.items():
+            inside = {
+                kind for kind in said | there if least <= support.get(kind, 0) / reports < below
+            }
+            for name, kinds in {"said": said, "there": there, "both": said & there}.items():
+                counts.setdefault(f"{band}_{name}", []).append(float(len(kinds & inside)))
+    return counts
 
 
 def cut_to(completions: Sequence[str], others: Sequence[str]) -> list[str]:
@@ -87,6 +120,9 @@ def figures_of(scores: Scores) -> dict[str, Figure]:
         pairs = ((f"{sign}_true", f"{sign}_said"), (f"{sign}_found", f"{sign}_there"))
         figures[f"{sign}_f1"] = harmonic(*pairs)
         figures[f"{sign}_precision"], figures[f"{sign}_recall"] = (ratio(*one) for one in pairs)
+    for band in BANDS:
+        pairs = ((f"{band}_both", f"{band}_said"), (f"{band}_both", f"{band}_there"))
+        figures[f"{band}_f1"] = harmonic(*pairs)
     means = ("bleu_complete", "bleu_cut", "bleu_written", "unit_complete", "unit_written")
     for name in (*means, "harm", "words"):
         if name in scores:
@@ -135,12 +171,14 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
 
     _, studies, index = open_data(runs / "data")
     studies = studies.remove_columns("image")
-    tables: dict[str, Any] = {"settings": settings, "seconds": {}, "runs": {}}
+    tables: dict[str, Any] = {"settings": settings, "seconds": {}, "runs": {}, "curves": {}}
     by_stage: dict[str, dict[str, dict[int, dict[str, Figure]]]] = {"sft": {}, "grpo": {}}
     for result in sorted(runs.glob("*/*/*/result.json")):
         stage, arm, seed = result.parts[-4:-1]
         kept = json.loads(result.read_text(encoding="utf-8"))
         tables["seconds"][f"{stage}/{arm}/{seed}"] = round(kept["wall_seconds"])
+        if "log" in kept and seed == "0":
+            tables["curves"][arm] = _curves(kept["log"])
         for prompt, scores in score_run(result, studies, index).items():
             figures = figures_of({name: one for name, one in scores.items() if name != "distinct"})
             row = f"{arm}{ASKED[prompt]}"
@@ -150,6 +188,14 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
             tables["runs"][f"{stage}/{row}/{seed}"] = values
     tables["sft"] = compare_arms(by_stage["sft"], "base")
     tables["grpo"] = compare_arms(by_stage["grpo"], "sentence")
+    pruning = runs / "pruning" / "result.json"
+    if pruning.exists():
+        tables["pruning"] = json.loads(pruning.read_text(encoding="utf-8"))["curve"]
     to.mkdir(parents=True, exist_ok=True)
     (to / "results.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
     return tables
+
+
+def _curves(log: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
+    names = ("reward", "frac_reward_zero_std", "completions/mean_length")
+    return {name: [round(float(one[name]), 4) for one in log if name in one] for name in names}

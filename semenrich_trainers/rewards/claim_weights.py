@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from semenrich_datasets.index import FindingsIndex, Unit
 from semenrich_datasets.reading import Assertion, Lexicon
 from semenrich_datasets.reading.entailment import logic_of
@@ -45,7 +43,7 @@ class ClaimWeights:
         if weights == "abnormal":
             self._others[True] = ABNORMAL_WEIGHT
         elif weights == "rarity":
-            self._by_kind = _rarity(_support(reader), reader.index.config.reports)
+            self._by_kind = _rarity(claim_support(reader), reader.index.config.reports)
             self._others = dict.fromkeys(self._others, max(self._by_kind.values(), default=1.0))
         elif weights == "surprise":
             self._weigh_by_surprise(reader)
@@ -60,17 +58,29 @@ class ClaimWeights:
         return self._by_kind.get(kind, self._others[is_abnormal])
 
     def _weigh_by_surprise(self, reader: ClaimReader) -> None:
-        support, reports = _support(reader), max(reader.index.config.reports, 1)
+        support, reports = claim_support(reader), max(reader.index.config.reports, 1)
         shares = _shares(support, reader.index.reader.lexicon, reports)
         weights = {kind: surprise(share) for kind, share in shares.items()}
-        usual = float(np.median([weights[kind] for kind in weights if _is_denial(kind)] or [0.0]))
-        rarest = max((weights[kind] for kind in weights), default=1.0)
-        for (kind, is_abnormal), held in support.items():
-            # A sentence that was not understood, and states nothing abnormal.
-            if kind not in weights:
-                weights[kind] = surprise(held / reports) if is_abnormal else usual
-        self._by_kind, self._others = weights, {False: usual, True: rarest}
+        usual = {sign: _usual(weights, support, sign) for sign in (False, True)}
+        for kind, is_abnormal in support:
+            # How rare a sentence is that was not understood is a matter of its words.
+            if isinstance(kind, Unit):
+                weights[kind] = 0.0 if kind.sign == "neutral" else usual[is_abnormal]
+        # A finding that the corpus never states is as rare as its rarest.
+        self._others = {False: usual[False], True: max([*weights.values(), usual[True]])}
+        self._by_kind = weights
         self.prior = sum(weights[kind] * held for (kind, _), held in support.items()) / reports
+
+
+def _usual(
+    weights: Mapping[Hashable, float],
+    support: Mapping[tuple[Hashable, bool], int],
+    is_abnormal: bool,
+) -> float:
+    """Gives the mean weight of an understood claim of a sign, over the reports."""
+    held = {kind: count for (kind, sign), count in support.items() if sign == is_abnormal}
+    total = sum(held[kind] for kind in held if kind in weights)
+    return sum(weights[kind] * held[kind] for kind in held if kind in weights) / max(total, 1)
 
 
 def surprise(share: float) -> float:
@@ -107,16 +117,20 @@ def _shares(
     return shares
 
 
-def _is_denial(kind: Hashable) -> bool:
-    return isinstance(kind, Assertion)
-
-
 def _rarity(support: Mapping[tuple[Hashable, bool], int], reports: int) -> dict[Hashable, float]:
     return {kind: math.log1p(reports / held) for (kind, _), held in support.items()}
 
 
-def _support(reader: ClaimReader) -> Counter[tuple[Hashable, bool]]:
-    """Counts the reports of each kind of claim, as far as units tell: one with two counts twice."""
+def claim_support(reader: ClaimReader) -> Counter[tuple[Hashable, bool]]:
+    """Counts the reports of an index that make each kind of claim.
+
+    Args:
+        reader ([`ClaimReader`]): Of the index.
+
+    Returns:
+        `Counter`: Kind and whether it is abnormal -> reports, from 1 to all, as far as units tell:
+        one report with two units of a kind counts twice.
+    """
     table = reader.index.unit_table
     texts, support = (table.column(name).to_pylist() for name in ("text", "support"))
     counts: Counter[tuple[Hashable, bool]] = Counter()
