@@ -7,16 +7,16 @@
 
 ms-swift makes a reward without arguments of its own, so the index comes from the environment:
 `SEMENRICH_INDEX`, a folder or a Hub id, and, where they are wanted, `SEMENRICH_IMPRESSION_INDEX`
-(one built on impressions) and `SEMENRICH_WEIGHTS` ("abnormal" or "rarity"). It hands every column of
-the dataset to the reward, so the references stand in columns of their own. A line of reports.jsonl:
+(one built on impressions) and `SEMENRICH_WEIGHTS` ("abnormal" or "rarity"). It hands every column
+of the dataset to the reward: the references stand in columns of their own. A line of reports.jsonl:
 
     {"messages": [{"role": "user", "content": "<image>Report this chest X-ray: ..."}],
      "images": ["1.png"], "findings": "The heart is enlarged.", "impression": "Cardiomegaly."}
 
 The message asks for the form `<think> findings </think><answer> impression </answer>`
 (`semenrich_trainers.formatting.DEFAULT_PROMPT`). A row without any reference earns None, which
-ms-swift leaves out. Written from ms-swift's `swift/rewards/orm.py` (version 4; `swift/plugin/orm.py`
-in version 3) and the call in its `GRPOTrainer`; not run against an installed one.
+ms-swift leaves out. Written from ms-swift's `swift/rewards/orm.py` (version 4; in version 3
+`swift/plugin/orm.py`) and the call in its `GRPOTrainer`; not run against an installed one.
 """
 
 import os
@@ -55,7 +55,7 @@ class SemEnrichClusterORM(ORM):
 
 
 class SemEnrichFormatORM(ORM):
-    """The format reward: 1 for one pair of each tag in its place and nothing beside them, else 0."""
+    """The format reward: 1 for one pair of each tag in its place and no text outside, else 0."""
 
     def __call__(self, completions: Sequence[str], **columns: Any) -> list[float | None]:
         """Scores a batch; looks at no column."""

@@ -1,4 +1,4 @@
-"""The cluster reward as a reward function of verl and of EasyR1.
+r"""The cluster reward as a reward function of verl and of EasyR1.
 
 verl, all completions of a batch at once (an index embeds the sentences that it does not know, and
 does so faster in batches; with the manager "naive" the name is `compute_score`):
@@ -16,8 +16,9 @@ Newer versions of verl name the keys `reward.custom_reward_function.path` and so
 
 (EasyR1 reads `REWARD_TYPE` below; a version that does not wants `worker.reward.reward_type=batch`.)
 
-Both have one ground truth per row: here a JSON text, or a mapping, with `findings` and `impression`;
-null where the report has none. A row for verl, and one for EasyR1 (`data.answer_key=answer`):
+Both have one ground truth per row: here a JSON text, or a mapping, with `findings` and
+`impression`, null where the report has none. A row for verl, and one for EasyR1
+(`data.answer_key=answer`):
 
     {"data_source": "reports", "prompt": [{"role": "user", "content": "<image>Report ..."}],
      "images": [...], "reward_model": {"style": "rule", "ground_truth":
@@ -28,8 +29,8 @@ null where the report has none. A row for verl, and one for EasyR1 (`data.answer
 
 The prompt asks for the form `<think> findings </think><answer> impression </answer>`
 (`semenrich_trainers.formatting.DEFAULT_PROMPT`). The score is the cluster reward (0 to 2) and
-`format_weight` times the format reward (0 or 1), 0.2 as in this repository's recipes. Where a row has
-no reference at all the cluster reward is 0: that of all its group, so it teaches nothing.
+`format_weight` times the format reward (0 or 1), 0.2 as in this repository's recipes. Where a row
+has no reference at all the cluster reward is 0: that of all its group, so it teaches nothing.
 
 Written from verl's `workers/reward_manager/naive.py` and `batch.py`, `trainer/ppo/reward.py`, and
 EasyR1's `verl/workers/reward/function.py`; not run against installed ones.
