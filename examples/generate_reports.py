@@ -38,7 +38,10 @@ class GenerateArguments:
     )
     split: str = field(default="test", metadata={"help": "Split of a Hub id or a folder."})
     prompt: str | None = field(
-        default=None, metadata={"help": "Text of the user's message: the one of the training."}
+        default=None,
+        metadata={
+            "help": "Text of the user's message, {columns} filled in: the one of the training."
+        },
     )
     reports: int | None = field(default=None, metadata={"help": "How many studies; all of them."})
     best_of: int = field(
@@ -119,9 +122,13 @@ def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str
 
     from semenrich_trainers import best_of_n, generate_completions
     from semenrich_trainers.formatting import DEFAULT_PROMPT
+    from semenrich_trainers.prompts import fill_prompt
 
-    prompt = [{"role": "user", "content": args.prompt or DEFAULT_PROMPT}]
-    rows = ({**study, "prompt": prompt} for study in studies)
+    template = args.prompt or DEFAULT_PROMPT
+    rows = (
+        {**study, "prompt": [{"role": "user", "content": fill_prompt(template, study)}]}
+        for study in studies
+    )
     if args.vllm:
         return write_with_vllm(rows, args, most_images(studies))
     processor = AutoProcessor.from_pretrained(args.model)
