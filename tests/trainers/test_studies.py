@@ -39,6 +39,11 @@ def make_studies(n=8):
     return Dataset.from_list(rows).map(ReportFormatter(prompt=PROMPT), batched=True)
 
 
+def greys_of(pixels):
+    """Undoes the processor's scaling."""
+    return ((pixels.mean(dim=(1, 2, 3)) * 0.25 + 0.5) * 255).round().int().tolist()
+
+
 def watch(model):
     """Records, of each forward with images, how many each row has and the grey of every image."""
     seen = []
@@ -47,8 +52,7 @@ def watch(model):
         pixels = inputs.get("pixel_values")
         if pixels is not None:
             tokens = (inputs["input_ids"] == module.config.image_token_id).sum(dim=1)
-            greys = (pixels.mean(dim=(1, 2, 3)) * 0.25 + 0.5) * 255
-            seen.append(((tokens // TOKENS).tolist(), greys.round().int().tolist()))
+            seen.append(((tokens // TOKENS).tolist(), greys_of(pixels)))
 
     model.register_forward_pre_hook(record, with_kwargs=True)
     return seen
@@ -124,10 +128,15 @@ def test_generation_gives_each_study_what_it_gives_alone():
     # With random weights it hardly looks at the images.
     projector = model.model.multi_modal_projector.linear_1
     projector.weight = torch.nn.Parameter(1e3 * projector.weight.detach())
-    rows, settings = make_studies(), {"max_new_tokens": 8}
+    rows, settings, seen = make_studies(), {"max_new_tokens": 8}, []
+    tower = model.model.vision_tower
+    tower.register_forward_pre_hook(
+        lambda module, args, inputs: seen.extend(greys_of(args[0])), with_kwargs=True
+    )
     together = generate_completions(model, processor, rows, batch_size=8, **settings)
     alone = generate_completions(model, processor, rows, batch_size=1, **settings)
     assert together == alone
+    assert seen == 2 * [10 * (3 * row + view) for row, count in COUNTS for view in range(count)]
     assert len(set(alone)) > 1
     # Each of several candidates of a study looks at its images too; the likeliest token is greedy.
     settings |= {"do_sample": True, "top_k": 1, "num_return_sequences": 3}
