@@ -17,7 +17,7 @@ from semenrich_trainers import (
     generate_completions,
 )
 
-PROMPT = "Report this chest X-ray. The last image is the prior one. Prior report: {prior_findings}"
+PROMPT = "Report this chest X-ray. The last image is the prior one, reported as: {prior_findings}"
 TOKENS = 16  # of the tiny model, for an image
 
 
@@ -76,8 +76,8 @@ COUNTS = [(row, 1 + row % 2 + (row % 3 == 0)) for row in range(8)]
 
 def test_the_prompt_tells_of_the_prior():
     prompts = [row[0]["content"] for row in make_studies()["prompt"]]
-    assert prompts[1] == "Report this chest X-ray. The last image is the prior one."
-    assert prompts[0].startswith(f"{prompts[1]} Prior report: ")
+    assert prompts[1] == "Report this chest X-ray."
+    assert prompts[0].startswith(f"{prompts[1]} The last image is the prior one, reported as: ")
     assert {count for _, count in COUNTS} == {1, 2, 3}
 
 
