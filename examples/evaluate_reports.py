@@ -5,9 +5,11 @@
 
 `reports.csv` (or .json, .jsonl, .parquet, or a data set on the Hub) has a column of references and
 one per system. Writes scores/scores.json and scores/scores.md: every figure with its 95 % interval,
-what was left out and why, and, of two systems, the difference of each figure with its interval
-(paired bootstrap) and p-value (approximate randomisation). `--set METRIC.OPTION=VALUE` hands an
-option to a metric, such as `chexbert_f1.checkpoint=chexbert.pth` or `bertscore.model_type=...`.
+what was left out and why, and for each system after the first, which it is compared with, the
+difference of each figure with its interval (paired bootstrap) and p-value (approximate
+randomisation), also corrected for all figures of all systems (Holm). `--set METRIC.OPTION=VALUE`
+hands an option to a metric, such as `chexbert_f1.checkpoint=chexbert.pth` or
+`bertscore.model_type=...`.
 """
 
 import argparse
@@ -19,7 +21,7 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
-from paired_tests import Figure, compare, interval
+from paired_tests import Figure, compare, holm, interval
 
 Options = dict[str, Any]
 
@@ -198,7 +200,12 @@ def _reason(error: Exception) -> str:
 def summarize(
     figures: dict[str, dict[str, Figure]], resamples: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """What is written: each system's figures, and the comparison of the first two."""
+    """What is written: each system's figures, and each but the first compared with the first.
+
+    `p_holm` is corrected for every comparison there is, of all figures and all systems: that any
+    one below 0.05 in a whole table is chance has a probability of 5 %. `p_value` is for a figure
+    and a pair that were named in advance. Of two systems `comparison` is the one there is.
+    """
     scores = {
         system: {
             name: {
@@ -211,30 +218,56 @@ def summarize(
     }
     if len(figures) < 2:
         return {"systems": scores}
-    first, second = list(figures.values())
-    comparison = {name: compare(first[name], second[name], resamples, seed) for name in first}
-    return {"systems": scores, "comparison": comparison}
+    first, *others = figures
+    comparisons = {
+        other: {
+            name: compare(figure, figures[other][name], resamples, seed)
+            for name, figure in figures[first].items()
+        }
+        for other in others
+    }
+    entries = [entry for named in comparisons.values() for entry in named.values()]
+    for entry, corrected in zip(entries, holm([one["p_value"] for one in entries]), strict=True):
+        entry["p_holm"] = corrected
+    summary: dict[str, dict[str, Any]] = {"systems": scores, "comparisons": comparisons}
+    return summary | ({"comparison": comparisons[others[0]]} if len(others) == 1 else {})
 
 
 def to_markdown(summary: dict[str, Any]) -> str:
     """The summary as a table, one row per figure."""
     systems = summary["systems"]
     head = ["figure", *systems]
-    comparison = summary.get("comparison", {})
-    if comparison:
-        head += ["difference", "p"]
+    comparisons = summary.get("comparisons", {})
+    first = next(iter(systems))
+    for other in comparisons:
+        head += ["difference" if len(comparisons) == 1 else f"{first} - {other}", "p", "p (Holm)"]
     lines = [_row(head), _row(["---"] * len(head))]
-    for name in next(iter(systems.values())):
+    for name in systems[first]:
         cells = [_figure(systems[system][name], "value") for system in systems]
-        if comparison:
-            cells += [_figure(comparison[name], "difference"), f"{comparison[name]['p_value']:.4f}"]
+        for named in comparisons.values():
+            entry = named[name]
+            p_values = (f"{entry[key]:.4f}" for key in ("p_value", "p_holm"))
+            cells += [_figure(entry, "difference"), *p_values]
         lines.append(_row([name, *cells]))
     lines += ["", f"{summary['reports']} reports; 95 % bootstrap intervals in brackets."]
-    if comparison:
-        lines.append("p: approximate randomisation, two-sided, not corrected for several figures.")
+    if comparisons:
+        lines += _about_p_values(len(comparisons) * len(systems[first]), summary["resamples"])
     lines += [f"Empty reports of {who}: {n}." for who, n in summary["empty"].items() if n]
     lines += [f"Left out: {name}: {reason}" for name, reason in summary["left_out"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _about_p_values(count: int, resamples: int) -> list[str]:
+    lines = [
+        "p: approximate randomisation, two-sided, of one figure and pair; "
+        f"p (Holm): corrected for all {count} of the table."
+    ]
+    # No p-value is below 1 / (1 + resamples).
+    if count / (1 + resamples) > 0.05:
+        lines.append(
+            f"Too few resamples for p (Holm) to fall below 0.05: --resamples {20 * count} or more."
+        )
+    return lines
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -270,14 +303,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("source", help="a .csv, .json, .jsonl or .parquet file, or a Hub data set")
     parser.add_argument("--split", default="test", help="of a Hub data set")
     parser.add_argument("--references", required=True, help="the column of references")
-    parser.add_argument("--systems", required=True, nargs="+", help="one or two columns")
+    parser.add_argument(
+        "--systems",
+        required=True,
+        nargs="+",
+        help="a column each; the first is compared with every other",
+    )
     parser.add_argument("--output", type=Path, default=Path("scores"), help="a folder")
     parser.add_argument("--set", action="append", default=[], metavar="METRIC.OPTION=VALUE")
     parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    if len(set(options.systems)) > 2:
-        parser.error("two systems at most: a comparison is of one pair")
 
     columns = load_columns(options.source, options.split, [options.references, *options.systems])
     systems = {name: columns[name] for name in options.systems}

@@ -3,6 +3,7 @@
     python examples/generate_reports.py --model runs/sft_phantom --prompt "Report this chest X-ray."
     accelerate launch examples/generate_reports.py --model me/my-model --dataset me/my-reports \
         --best_of 8 --output reports.parquet
+    python examples/generate_reports.py --vllm --model me/my-model --dataset me/my-reports
 
 Keeps the text columns of the dataset and adds `generated_findings`, `generated_impression`,
 `well_formed` and `completion`. To score them:
@@ -13,7 +14,7 @@ Keeps the text columns of the dataset and adds `generated_findings`, `generated_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,10 @@ class GenerateArguments:
     )
     split: str = field(default="test", metadata={"help": "Split of a Hub id or a folder."})
     prompt: str | None = field(
-        default=None, metadata={"help": "Text of the user's message: the one of the training."}
+        default=None,
+        metadata={
+            "help": "Text of the user's message, {columns} filled in: the one of the training."
+        },
     )
     reports: int | None = field(default=None, metadata={"help": "How many studies; all of them."})
     best_of: int = field(
@@ -50,8 +54,13 @@ class GenerateArguments:
     )
     temperature: float = field(default=1.0, metadata={"help": "Of the candidates."})
     max_new_tokens: int = field(default=512, metadata={"help": "Most tokens of a report."})
-    batch_size: int = field(default=8, metadata={"help": "Studies at a time."})
+    batch_size: int = field(
+        default=8, metadata={"help": "Studies at a time; vLLM chooses its own."}
+    )
     seed: int = field(default=0, metadata={"help": "Of the candidates."})
+    vllm: bool = field(
+        default=False, metadata={"help": "Generate with vLLM (pip install vllm), in one process."}
+    )
     output: str = field(
         default="reports.jsonl", metadata={"help": "A CSV, JSONL or Parquet file, or a folder."}
     )
@@ -70,6 +79,9 @@ def main(argv: Sequence[str] | None = None) -> Dataset:
 
     check_target(args.output)
     state = PartialState()
+    if args.vllm and state.num_processes > 1:
+        msg = f"expected one process with --vllm, found {state.num_processes}: start with python"
+        raise ValueError(msg)
     set_seed(args.seed + state.process_index)
     studies = load_studies(args)
     share = studies.shard(state.num_processes, state.process_index, contiguous=True)
@@ -110,13 +122,19 @@ def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str
 
     from semenrich_trainers import best_of_n, generate_completions
     from semenrich_trainers.formatting import DEFAULT_PROMPT
+    from semenrich_trainers.prompts import fill_prompt
 
+    template = args.prompt or DEFAULT_PROMPT
+    rows = (
+        {**study, "prompt": [{"role": "user", "content": fill_prompt(template, study)}]}
+        for study in studies
+    )
+    if args.vllm:
+        return write_with_vllm(rows, args, most_images(studies))
     processor = AutoProcessor.from_pretrained(args.model)
     is_multimodal = isinstance(processor, ProcessorMixin)
     architecture = AutoModelForImageTextToText if is_multimodal else AutoModelForCausalLM
     model = architecture.from_pretrained(args.model, dtype="auto").to(device).eval()
-    prompt = [{"role": "user", "content": args.prompt or DEFAULT_PROMPT}]
-    rows = ({**study, "prompt": prompt} for study in studies)
     settings: dict[str, Any] = {
         "batch_size": args.batch_size,
         "max_new_tokens": args.max_new_tokens,
@@ -125,6 +143,33 @@ def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str
         return generate_completions(model, processor, rows, **settings)
     settings |= {"distance": args.distance, "temperature": args.temperature}
     return best_of_n(model, processor, rows, args.best_of, **settings)
+
+
+def write_with_vllm(
+    rows: Iterable[dict[str, Any]], args: GenerateArguments, images_per_prompt: int
+) -> list[str]:
+    """Gives a completion per row, from vLLM's engine."""
+    from semenrich_trainers.vllm_generation import generate_with_vllm
+
+    return generate_with_vllm(
+        args.model,
+        rows,
+        args.best_of,
+        max_new_tokens=args.max_new_tokens,
+        temperature=args.temperature,
+        distance=args.distance,  # type: ignore[arg-type]
+        images_per_prompt=images_per_prompt,
+        seed=args.seed,
+    )
+
+
+def most_images(studies: Dataset) -> int:
+    """Gives the most images of a study, without opening one."""
+    import pyarrow.compute as pc
+
+    if "images" not in studies.column_names:
+        return 1
+    return pc.max(pc.list_value_length(studies.data.column("images"))).as_py() or 1
 
 
 def add_reports(studies: Dataset, completions: Sequence[str]) -> Dataset:

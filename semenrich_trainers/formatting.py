@@ -16,6 +16,7 @@ from datasets.formatting.formatting import LazyDict, LazyRow
 
 from semenrich_datasets.columns import check_column
 from semenrich_datasets.enrich import SemEnricher
+from semenrich_trainers.prompts import fill_prompt, placeholders
 
 DEFAULT_PROMPT = (
     "Report this chest X-ray: the findings between <think> and </think>, then the impression "
@@ -119,12 +120,15 @@ class ReportFormatter:
         findings_column (`str`, *optional*, defaults to `"findings"`): Column of the findings, such
             as `"enriched_findings"`.
         impression_column (`str`, *optional*, defaults to `"impression"`): Column of the impression.
-        prompt (`str`, *optional*): Text of the user's message.
+        prompt (`str`, *optional*): Text of the user's message. Names in braces are columns, as in
+            `"Report this chest X-ray. Indication: {indication}"`; a sentence or line whose column
+            has no value is left out ([`~prompts.fill_prompt`]).
         enricher ([`SemEnricher`], *optional*): Enriches the rows on the fly; the findings column is
             then its `enriched_column`.
 
     Raises:
-        `ValueError`: When the findings column is not the enricher's output.
+        `ValueError`: When the findings column is not the enricher's output, or the prompt has
+            nothing to say where its columns have no value.
 
     Example:
         ```python
@@ -139,6 +143,7 @@ class ReportFormatter:
     enricher: SemEnricher | None = None
 
     def __post_init__(self) -> None:
+        placeholders(self.prompt)
         if self.enricher and self.findings_column != self.enricher.enriched_column:
             msg = (
                 "expected findings_column to be the enricher's output "
@@ -158,7 +163,7 @@ class ReportFormatter:
             input; outside of `Dataset.map`, which keeps them itself, all other columns too.
 
         Raises:
-            `ValueError`: When the findings or the impression column is missing.
+            `ValueError`: When the findings, the impression or a column of the prompt is missing.
         """
         enriched: dict[str, Any] = {}
         if self.enricher:
@@ -167,19 +172,25 @@ class ReportFormatter:
         impressions = _column(self.impression_column, rows, "impression_column")
         # `Dataset.map` reads lazily, and must not decode images that it keeps as they are.
         kept = {} if isinstance(rows, LazyDict) else {**rows, **enriched}
+        named = {name: _column(name, rows, "prompt") for name in placeholders(self.prompt)}
         if isinstance(rows, LazyRow) or not isinstance(impressions, list):
-            return {**kept, **self._format(findings, impressions)}
-        pairs = [self._format(*pair) for pair in zip(findings, impressions, strict=True)]
+            return {**kept, **self._format(findings, impressions, named)}
+        pairs = [
+            self._format(*pair, {name: column[row] for name, column in named.items()})
+            for row, pair in enumerate(zip(findings, impressions, strict=True))
+        ]
         return {
             **kept,
             "prompt": [pair["prompt"] for pair in pairs],
             "completion": [pair["completion"] for pair in pairs],
         }
 
-    def _format(self, findings: Any, impression: Any) -> dict[str, list[Message]]:
+    def _format(
+        self, findings: Any, impression: Any, named: Mapping[str, Any]
+    ) -> dict[str, list[Message]]:
         text = f"<think> {_clean(findings)} </think><answer> {_clean(impression)} </answer>"
         return {
-            "prompt": [{"role": "user", "content": self.prompt}],
+            "prompt": [{"role": "user", "content": fill_prompt(self.prompt, named)}],
             "completion": [{"role": "assistant", "content": text}],
         }
 

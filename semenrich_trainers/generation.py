@@ -115,10 +115,20 @@ def best_of_n(
     written = generate_completions(model, processing_class, rows, batch_size=batch_size, **sampled)
     vectors = SentenceVectors(encoder)
     groups = [written[start : start + n] for start in range(0, len(written), n)]
-    return [group[_most_typical(group, vectors, distance)] for group in groups]
+    return [group[most_typical(group, vectors, distance)] for group in groups]
 
 
-def _most_typical(candidates: Sequence[str], vectors: SentenceVectors, distance: Distance) -> int:
+def most_typical(candidates: Sequence[str], vectors: SentenceVectors, distance: Distance) -> int:
+    """Chooses among completions of one prompt.
+
+    Args:
+        candidates (`Sequence[str]`): Completions.
+        vectors ([`SentenceVectors`]): Embeds their findings.
+        distance (`str`): "chamfer", "matching" or "energy".
+
+    Returns:
+        `int`: Where the one of least mean set distance to the others stands.
+    """
     return medoid(vectors([parse_report(text).findings for text in candidates]), distance)
 
 
@@ -130,7 +140,7 @@ def _encode(rows: Sequence[Row], processing_class: Any, tokenizer: PreTrainedTok
         is_multimodal = isinstance(processing_class, ProcessorMixin)
         padding: dict[str, Any] = {"padding": True}
         return processing_class.apply_chat_template(
-            [_messages(row, is_multimodal) for row in rows],
+            [row_messages(row, is_multimodal) for row in rows],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
@@ -139,7 +149,16 @@ def _encode(rows: Sequence[Row], processing_class: Any, tokenizer: PreTrainedTok
         )
 
 
-def _messages(row: Row, is_multimodal: bool) -> list[dict[str, Any]]:
+def row_messages(row: Row, is_multimodal: bool) -> list[dict[str, Any]]:
+    """Gives the messages of a prompt, with the row's images in front of the first user's text.
+
+    Args:
+        row (`Mapping`): With a `prompt` of messages and an `image` or `images`, if any.
+        is_multimodal (`bool`): Whether the model sees; for one that does not images are left out.
+
+    Returns:
+        `list[dict]`: The messages, images as parts `{"type": "image", "image": ...}`.
+    """
     if not is_multimodal:
         return list(row["prompt"])
     image = row.get("image")

@@ -11,7 +11,7 @@ import pytest
 import tiny_chexbert
 import tiny_radgraph
 from evaluate_reports import load_columns, main, read_options, score_all
-from paired_tests import Figure, compare, interval, randomization_p
+from paired_tests import Figure, compare, holm, interval, randomization_p
 from tiny_chexbert import SAMPLE_REPORTS
 
 ROWS = [
@@ -123,7 +123,9 @@ def test_two_systems_are_scored_and_compared(tmp_path, tiny, capsys):
     assert 0 <= other["finding_f1_normal"]["value"] < same["finding_f1_normal"]["value"] == 1
     assert {"bleu", "chexbert_f1", "finding_f1"}.isdisjoint(summary["left_out"])
     assert summary["left_out"]["radgraph_f1"]
+    assert summary["comparisons"] == {"other": summary["comparison"]}
     table = (tmp_path / "scores/scores.md").read_text()
+    assert "| figure | same | other | difference | p | p (Holm) |" in table
     assert capsys.readouterr().out.strip().endswith(table.strip())
     assert "| sentence_bleu | 1.0000 [1.0000, 1.0000] |" in table
     assert "Left out: radgraph_f1: " in table
@@ -154,6 +156,60 @@ def test_one_system_has_no_comparison(tmp_path, tiny, capsys):
     main([source, "--references=written", "--systems=other", f"--output={tmp_path}", *tiny])
     assert "comparison" not in json.loads((tmp_path / "scores.json").read_text())
     assert "difference" not in capsys.readouterr().out
+
+
+def test_each_of_many_systems_is_compared_with_the_first(tmp_path, monkeypatch):
+    """By bleu alone, and a second figure that is the same upside down."""
+
+    def score(predictions, references, options):
+        found = evaluate_reports.score_bleu(predictions, references, options)
+        flipped = Figure.mean((1 - found["sentence_bleu"].parts[:, 0]).tolist())
+        return {**found, "flipped": flipped}
+
+    monkeypatch.setattr(evaluate_reports, "SCORERS", {"bleu": score})
+    rows = [{**row, "none": "", "half": ROWS[r - r % 2]["written"]} for r, row in enumerate(ROWS)]
+    source, names = write_csv(tmp_path / "reports.csv", rows), ["same", "other", "half", "none"]
+    main(
+        [
+            source,
+            "--references=written",
+            "--resamples=199",
+            f"--output={tmp_path}",
+            "--systems",
+            *names,
+        ]
+    )
+    summary = json.loads((tmp_path / "scores.json").read_text())
+    assert list(summary["systems"]) == names
+    assert list(summary["comparisons"]) == names[1:]
+    assert "comparison" not in summary
+    entries = [one for named in summary["comparisons"].values() for one in named.values()]
+    assert [one["p_holm"] for one in entries] == holm([one["p_value"] for one in entries])
+    # Each p-value is once in either figure: six comparisons, the smallest times six.
+    smallest = min(one["p_value"] for one in entries)
+    assert min(one["p_holm"] for one in entries) == pytest.approx(6 * smallest)
+    for name in names[1:]:
+        found = summary["comparisons"][name]["sentence_bleu"]["difference"]
+        value = summary["systems"][name]["sentence_bleu"]["value"]
+        assert found == pytest.approx(1 - value)
+    lines = (tmp_path / "scores.md").read_text().splitlines()
+    heads = [
+        "same - other | p | p (Holm)",
+        "same - half | p | p (Holm)",
+        "same - none | p | p (Holm)",
+    ]
+    assert lines[0] == f"| figure | {' | '.join([*names, *heads])} |"
+    assert {line.count("|") for line in lines[:4]} == {15}
+    assert "corrected for all 6 of the table." in "\n".join(lines)
+    assert "Too few" not in "\n".join(lines)
+
+
+def test_too_few_resamples_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate_reports, "SCORERS", {"bleu": evaluate_reports.score_bleu})
+    source = write_csv(tmp_path / "reports.csv", ROWS)
+    settings = ["--references=written", "--resamples=18", f"--output={tmp_path}"]
+    main([source, *settings, "--systems", "same", "other"])
+    assert "--resamples 20 or more." in (tmp_path / "scores.md").read_text()
 
 
 def test_what_cannot_run_is_named_with_the_reason(monkeypatch):
