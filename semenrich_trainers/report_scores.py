@@ -11,6 +11,7 @@ import pandas as pd
 
 from semenrich_datasets.index import FindingsIndex, Unit
 from semenrich_trainers.formatting import ParsedReport, parse_report
+from semenrich_trainers.references import known_texts
 from semenrich_trainers.rewards.cluster import unit_sets
 from semenrich_trainers.rewards.sections import f1
 from semenrich_trainers.rewards.text import BleuReward
@@ -27,7 +28,7 @@ class ReportScores:
             the findings' units; `cluster_precision`, `cluster_recall`: over all their
             statements together; `cluster_f1_normal`, `cluster_f1_abnormal`: F1 over all normal, or
             abnormal, statements; `impression_cluster_f1`; `sentence_bleu` of the findings;
-            `format_rate`. Reports without reference findings count in the last alone.
+            `format_rate`. A section whose reference says nothing counts in the last alone.
         reports (`pandas.DataFrame`): A row per report: completion, references, its F1.
         missed (`pandas.DataFrame`): The units that references hold and completions lack, the
             most often missed first: `sentence` (the most common of the unit), `sign`, `missed`,
@@ -59,14 +60,15 @@ class ReportScorer:
 
         Args:
             completions (`Sequence[str]`): What a model wrote, tags and all.
-            findings (`Sequence`): Reference findings; what is no text counts as missing.
-            impressions (`Sequence`): Reference impressions.
+            findings (`Sequence`): Reference findings; what says nothing
+                ([`~references.known_text`]) is not scored.
+            impressions (`Sequence`): Reference impressions; the same.
 
         Returns:
             [`ReportScores`]
         """
         parsed = [parse_report(text) for text in completions]
-        wanted, answers = _texts(findings), _texts(impressions)
+        wanted, answers = known_texts(findings), known_texts(impressions)
         pairs = self._pairs(parsed, wanted)
         scores = [None if pair is None else _pair_f1(*pair) for pair in pairs]
         known = [pair for pair in pairs if pair is not None]
@@ -85,13 +87,13 @@ class ReportScorer:
 
     def most_missed(self, completions: Sequence[str], findings: Sequence[Any]) -> pd.DataFrame:
         """Gives the units that references hold and completions lack, as of [`ReportScores`]."""
-        pairs = self._pairs([parse_report(text) for text in completions], _texts(findings))
+        pairs = self._pairs([parse_report(text) for text in completions], known_texts(findings))
         return self._missed([pair for pair in pairs if pair is not None])
 
     def _pairs(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> list[Pair | None]:
         sets = unit_sets(self.index, [*(report.findings for report in parsed), *wanted])
         pairs = zip(sets[: len(wanted)], sets[len(wanted) :], strict=True)
-        return [pair if text.strip() else None for pair, text in zip(pairs, wanted, strict=True)]
+        return [pair if text else None for pair, text in zip(pairs, wanted, strict=True)]
 
     def _missed(self, pairs: Sequence[Pair]) -> pd.DataFrame:
         held = Counter(unit.unit_id for _, wanted in pairs for unit in wanted)
@@ -107,7 +109,7 @@ class ReportScorer:
     def _impression_f1(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> float:
         written = unit_sets(self.impression_index, [report.impression for report in parsed])
         scores = map(_pair_f1, written, unit_sets(self.impression_index, wanted))
-        return _mean([score for score, text in zip(scores, wanted, strict=True) if text.strip()])
+        return _mean([score for score, text in zip(scores, wanted, strict=True) if text])
 
     def _pooled(self, pairs: Sequence[Pair]) -> dict[str, float]:
         shared, written, wanted = (
@@ -128,10 +130,6 @@ class ReportScorer:
 
 def _pair_f1(written: frozenset[Unit], wanted: frozenset[Unit]) -> float:
     return f1(len(written & wanted), len(written), len(wanted))
-
-
-def _texts(values: Sequence[Any]) -> list[str]:
-    return [value if isinstance(value, str) else "" for value in values]
 
 
 def _mean(values: Sequence[float | None]) -> float:
