@@ -41,11 +41,18 @@ class SemEnrichGRPOConfig(ReportConfig, GRPOConfig):
             `matching`, `energy`.
             Their weights, in this order and then those of `reward_funcs`, are TRL's
             `reward_weights`.
+        reward_preset (`str`, *optional*, defaults to `"safe"`):
+            "paper" for the rewards of these names as published, for comparison: `format`,
+            `exact_answer`, `cluster`, `sentence`, `bleu`. `cluster` asks then for indexes that were
+            built with `preset="paper"`.
     """
 
     rewards: list[str] = field(
         default_factory=lambda: ["format", "cluster"],
         metadata={"help": f"Rewards by name, of {', '.join(NAMED_REWARDS)}."},
+    )
+    reward_preset: str = field(
+        default="safe", metadata={"help": "safe, or paper: the rewards as published."}
     )
 
 
@@ -106,7 +113,7 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
             reward_funcs = [] if reward_funcs is None else [reward_funcs]
         super().__init__(
             model,
-            [*make_rewards(args.rewards, context), *reward_funcs],
+            [*make_rewards(args.rewards, context, args.reward_preset), *reward_funcs],
             args,
             eval_dataset=eval_dataset,
             **kwargs,

@@ -13,6 +13,10 @@ from semenrich_trainers.rewards import (
     ClusterReward,
     ExactAnswerReward,
     FindingReward,
+    PaperBleuReward,
+    PaperClusterReward,
+    PaperExactAnswerReward,
+    PaperSentenceReward,
     SentenceReward,
     SetDistanceReward,
     format_reward,
@@ -73,27 +77,47 @@ NAMED_REWARDS: dict[str, Callable[[RewardContext], RewardFunc]] = {
     "energy": lambda context: context.set_distance("energy"),
 }
 
+#: The published ones of the same names, for comparison; "format" is ours: it refuses tags twice.
+PAPER_REWARDS: dict[str, Callable[[RewardContext], RewardFunc]] = {
+    "format": lambda context: format_reward,
+    "exact_answer": lambda context: PaperExactAnswerReward(context.impression_column),
+    "cluster": lambda context: PaperClusterReward(
+        context.index, context.impression_index, **context.columns
+    ),
+    "sentence": lambda context: PaperSentenceReward(**context.columns),
+    "bleu": lambda context: PaperBleuReward(**context.columns),
+}
 
-def make_rewards(names: Sequence[str], context: RewardContext) -> list[RewardFunc]:
+_PRESETS = {"safe": NAMED_REWARDS, "paper": PAPER_REWARDS}
+
+
+def make_rewards(
+    names: Sequence[str], context: RewardContext, preset: str = "safe"
+) -> list[RewardFunc]:
     """Makes reward functions.
 
     Args:
-        names (`Sequence[str]`): Of `NAMED_REWARDS`, each once.
+        names (`Sequence[str]`): Of `NAMED_REWARDS`, or of `PAPER_REWARDS`, each once.
         context ([`RewardContext`]): What they are made from.
+        preset (`str`, *optional*, defaults to `"safe"`): "paper" for the published ones.
 
     Returns:
         `list[Callable]`: In the order of the names.
 
     Raises:
-        `ValueError`: When a name is unknown or comes twice.
+        `ValueError`: When the preset or a name is unknown, or a name comes twice.
     """
+    if preset not in _PRESETS:
+        raise ValueError(f"expected reward_preset of {', '.join(_PRESETS)}, found {preset!r}")
+    makers = _PRESETS[preset]
     for name in names:
-        if name not in NAMED_REWARDS:
+        if name not in makers:
+            of_preset = "" if preset == "safe" else f" with reward_preset={preset!r}"
             msg = (
-                f"expected rewards of {', '.join(NAMED_REWARDS)}, found {name!r}: pass a reward of "
-                "your own as reward_funcs="
+                f"expected rewards of {', '.join(makers)}{of_preset}, found {name!r}: pass a "
+                "reward of your own as reward_funcs="
             )
             raise ValueError(msg)
     if len(set(names)) < len(names):
         raise ValueError(f"expected each reward once, found {', '.join(names)}")
-    return [NAMED_REWARDS[name](context) for name in names]
+    return [makers[name](context) for name in names]

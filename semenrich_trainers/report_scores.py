@@ -13,6 +13,7 @@ import pandas as pd
 from semenrich_datasets.index import FindingsIndex
 from semenrich_trainers.claims import Agreement, ClaimReader, Claims, agree
 from semenrich_trainers.formatting import ParsedReport, parse_report
+from semenrich_trainers.references import known_texts
 from semenrich_trainers.rewards.claim_weights import ClaimWeights
 from semenrich_trainers.rewards.text import BleuReward
 
@@ -28,8 +29,8 @@ class ReportScores:
             the findings' claims, as [`~rewards.ClusterReward`] gives it; `cluster_precision`,
             `cluster_recall`: over all their claims together; `cluster_f1_normal`,
             `cluster_f1_abnormal`: F1 over all normal, or abnormal, claims; `impression_cluster_f1`;
-            `sentence_bleu` of the findings; `format_rate`. Reports without reference findings
-            count in the last alone.
+            `sentence_bleu` of the findings; `format_rate`. A section whose reference says nothing
+            counts in the last alone.
         reports (`pandas.DataFrame`): A row per report: completion, references, its F1.
         missed (`pandas.DataFrame`): What references claim and completions don't, whatever its
             details, the most often missed first: `sentence` (the commonest of the corpus that
@@ -61,14 +62,15 @@ class ReportScorer:
 
         Args:
             completions (`Sequence[str]`): What a model wrote, tags and all.
-            findings (`Sequence`): Reference findings; what is no text counts as missing.
-            impressions (`Sequence`): Reference impressions.
+            findings (`Sequence`): Reference findings; what says nothing
+                ([`~references.known_text`]) is not scored.
+            impressions (`Sequence`): Reference impressions; the same.
 
         Returns:
             [`ReportScores`]
         """
         parsed = [parse_report(text) for text in completions]
-        wanted, answers = _texts(findings), _texts(impressions)
+        wanted, answers = known_texts(findings), known_texts(impressions)
         pairs = self._pairs(parsed, wanted)
         known = [pair for pair in pairs if pair is not None]
         agreements = _agreements(known, self._findings)
@@ -89,13 +91,13 @@ class ReportScorer:
 
     def most_missed(self, completions: Sequence[str], findings: Sequence[Any]) -> pd.DataFrame:
         """Gives what references claim and completions don't, as of [`ReportScores`]."""
-        pairs = self._pairs([parse_report(text) for text in completions], _texts(findings))
+        pairs = self._pairs([parse_report(text) for text in completions], known_texts(findings))
         return self._missed([pair for pair in pairs if pair is not None])
 
     def _pairs(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> list[Pair | None]:
         written = self._findings([report.findings for report in parsed])
         pairs = zip(written, self._findings(wanted), strict=True)
-        return [pair if text.strip() else None for pair, text in zip(pairs, wanted, strict=True)]
+        return [pair if text else None for pair, text in zip(pairs, wanted, strict=True)]
 
     def _missed(self, pairs: Sequence[Pair]) -> pd.DataFrame:
         held = Counter(claim for _, wanted in pairs for claim in set(wanted.kinds))
@@ -131,7 +133,7 @@ class ReportScorer:
         written = reader([report.impression for report in parsed])
         agreements = _agreements(list(zip(written, reader(wanted), strict=True)), reader)
         scores = zip(agreements, wanted, strict=True)
-        return _mean([_total(one).f1() for one, text in scores if text.strip()])
+        return _mean([_total(one).f1() for one, text in scores if text])
 
 
 def _agreements(pairs: Sequence[Pair], reader: ClaimReader) -> list[dict[str, Agreement]]:
@@ -154,10 +156,6 @@ def _pooled(agreements: Sequence[dict[str, Agreement]]) -> dict[str, float]:
         "cluster_f1_normal": pooled["normal"].f1(),
         "cluster_f1_abnormal": pooled["abnormal"].f1(),
     }
-
-
-def _texts(values: Sequence[Any]) -> list[str]:
-    return [value if isinstance(value, str) else "" for value in values]
 
 
 def _mean(values: Sequence[float | None]) -> float:

@@ -3,6 +3,12 @@
 from semenrich_trainers.rewards.cluster import ClusterReward
 from semenrich_trainers.rewards.finding import FindingReward
 from semenrich_trainers.rewards.metric import CheXbertReward, MetricReward, RadGraphReward
+from semenrich_trainers.rewards.paper_cluster import PaperClusterReward
+from semenrich_trainers.rewards.paper_text import (
+    PaperBleuReward,
+    PaperExactAnswerReward,
+    PaperSentenceReward,
+)
 from semenrich_trainers.rewards.set_distance import SetDistanceReward
 from semenrich_trainers.rewards.text import (
     BleuReward,
@@ -18,6 +24,10 @@ __all__ = [
     "ExactAnswerReward",
     "FindingReward",
     "MetricReward",
+    "PaperBleuReward",
+    "PaperClusterReward",
+    "PaperExactAnswerReward",
+    "PaperSentenceReward",
     "RadGraphReward",
     "SentenceReward",
     "SetDistanceReward",

@@ -57,9 +57,7 @@ class FindingReward(SectionReward):
         texts = dict.fromkeys([*generated, *references])
         read = {text: self._read(text) for text in texts}
         return [
-            finding_score(read[text], read[reference], self.reader).score
-            if text.strip() and reference.strip()
-            else float(text.strip() == reference.strip())
+            finding_score(read[text], read[reference], self.reader).score if text.strip() else 0.0
             for text, reference in zip(generated, references, strict=True)
         ]
 

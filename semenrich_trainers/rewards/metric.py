@@ -8,6 +8,7 @@ from typing import Any
 
 from semenrich_datasets.columns import check_column
 from semenrich_trainers.formatting import completion_text, parse_report
+from semenrich_trainers.references import known_texts
 
 #: Pairs of completion and reference whose score is remembered.
 _MEMORY = 2**16
@@ -16,8 +17,9 @@ _MEMORY = 2**16
 class MetricReward:
     """A score that an `evaluate` module gives each report, 0 to 1.
 
-    The whole report is compared: findings and impression, one after the other. A pair is scored
-    once. None where the reference is empty; 0 where the completion is.
+    The whole report is compared: findings and impression, one after the other, but for a section
+    whose reference says nothing ([`~references.known_text`]). A pair is scored once. None where no
+    reference says anything; 0 where the completion is empty.
 
     Args:
         metric (`str`, `os.PathLike` or `evaluate.EvaluationModule`): The module, its folder, or
@@ -66,9 +68,16 @@ class MetricReward:
         for name in (self.findings_column, self.impression_column):
             check_column(name, columns, "reference column")
         parsed = [parse_report(completion_text(completion)) for completion in completions]
-        written = [_join(report.findings, report.impression) for report in parsed]
-        references = map(_join, columns[self.findings_column], columns[self.impression_column])
-        pairs = list(zip(written, references, strict=True))
+        findings = known_texts(columns[self.findings_column])
+        impressions = known_texts(columns[self.impression_column])
+        pairs = [
+            # What is written where nobody knows what is right is not compared.
+            (
+                _join(report.findings if found else "", report.impression if answer else ""),
+                _join(found, answer),
+            )
+            for report, found, answer in zip(parsed, findings, impressions, strict=True)
+        ]
         self._score({pair for pair in pairs if all(pair)} - self._known.keys())
         return [self._known.get(pair, 0.0) if pair[1] else None for pair in pairs]
 
@@ -124,9 +133,8 @@ class RadGraphReward(MetricReward):
         self.__name__ = "radgraph_reward"
 
 
-def _join(findings: Any, impression: Any) -> str:
-    texts = [text.strip() for text in (findings, impression) if isinstance(text, str)]
-    return " ".join(text for text in texts if text)
+def _join(findings: str, impression: str) -> str:
+    return f"{findings.strip()} {impression.strip()}".strip()
 
 
 def _load_module(metric: str, options: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from semenrich_datasets.columns import check_column
 from semenrich_trainers.formatting import completion_text, parse_report
+from semenrich_trainers.references import known_texts
 
 
 class SectionReward(ABC):
@@ -16,8 +17,9 @@ class SectionReward(ABC):
     A completion is parsed into its sections ([`~formatting.parse_report`]) and each section is
     compared with the reference's. The range is 0 to the number of sections compared (0 to 2).
 
-    Two empty sections agree fully (1); when one alone is empty the score is 0. A row whose
-    references are all missing gives None, which TRL leaves out of the mean.
+    A section whose reference says nothing ([`~references.known_text`]) is not scored: nobody knows
+    what is right there, and silence is not. The other is then worth both, so that the range stays.
+    A row whose references all say nothing gives None, which TRL leaves out of the mean.
 
     Args:
         findings_column (`str`, *optional*, defaults to `"findings"`): Column of the reference
@@ -57,15 +59,17 @@ class SectionReward(ABC):
         if self.impression_column is not None:
             texts = [report.impression for report in reports]
             pairs.append((texts, self.impression_column, "impression"))
-        totals = [0.0] * len(reports)
-        known = [False] * len(reports)
+        scores: list[list[float]] = [[] for _ in reports]
         for generated, column, section in pairs:
             check_column(column, columns, f"{section}_column")
-            references = [text if isinstance(text, str) else "" for text in columns[column]]
-            scores = self.score(generated, references, section)
-            totals = [total + score for total, score in zip(totals, scores, strict=True)]
-            known = [one or bool(text.strip()) for one, text in zip(known, references, strict=True)]
-        return [total if one else None for total, one in zip(totals, known, strict=True)]
+            references = known_texts(columns[column])
+            known = [row for row, text in enumerate(references) if text]
+            found = self.score(
+                [generated[row] for row in known], [references[row] for row in known], section
+            )
+            for row, score in zip(known, found, strict=True):
+                scores[row].append(score)
+        return [sum(one) * len(pairs) / len(one) if one else None for one in scores]
 
     @abstractmethod
     def score(
@@ -75,7 +79,8 @@ class SectionReward(ABC):
 
         Args:
             generated (`Sequence[str]`): What the model wrote.
-            references (`Sequence[str]`): What it should have written, in the same order.
+            references (`Sequence[str]`): What it should have written, in the same order; each says
+                something.
             section (`str`): "findings" or "impression".
 
         Returns:

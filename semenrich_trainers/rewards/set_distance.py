@@ -16,8 +16,8 @@ class SetDistanceReward(SectionReward):
 
     SDR, arXiv 2606.00440, with sentence vectors in which opposites are orthogonal
     ([`SentenceVectors`]): max(0, 1 - d) of the symmetric Chamfer or optimal matching distance, or
-    max(0, 1 - d / 2) of the energy distance ([`~set_distance.set_similarity`]). Two empty sections
-    give 1, one empty section 0. Order and repetition of sentences do not count.
+    max(0, 1 - d / 2) of the energy distance ([`~set_distance.set_similarity`]). An empty section
+    gives 0. Order and repetition of sentences do not count.
 
     Args:
         distance (`str`, *optional*, defaults to `"chamfer"`): "chamfer", "matching" or "energy".

@@ -8,6 +8,7 @@ from typing import Any
 from semenrich_datasets.columns import check_column
 from semenrich_datasets.sentences import normalize_sentence, split_sentences
 from semenrich_trainers.formatting import completion_text, parse_report
+from semenrich_trainers.references import known_texts
 from semenrich_trainers.rewards.sections import SectionReward, f1
 
 
@@ -37,7 +38,7 @@ class ExactAnswerReward:
     """Rewards an impression that is the reference's, sentence by sentence in any order: 1, else 0.
 
     Case, white space and final stops are not looked at (SemEnrich, arXiv 2604.09887). None where
-    there is no reference impression.
+    the reference impression says nothing.
 
     Args:
         impression_column (`str`, *optional*, defaults to `"impression"`): Column of the reference.
@@ -63,9 +64,9 @@ class ExactAnswerReward:
         """
         check_column(self.impression_column, columns, "impression_column")
         rewards: list[float | None] = []
-        references = columns[self.impression_column]
+        references = known_texts(columns[self.impression_column])
         for completion, reference in zip(completions, references, strict=True):
-            wanted = _sentences(reference) if isinstance(reference, str) else set()
+            wanted = _sentences(reference)
             written = _sentences(parse_report(completion_text(completion)).impression)
             rewards.append(float(written == wanted) if wanted else None)
         return rewards
@@ -76,7 +77,7 @@ class SentenceReward(SectionReward):
 
     F1 = 2 |G ∩ R| / (|G| + |R|) with G the distinct sentences generated and R those of the
     reference, lower case, for the findings plus the same for the impression: 0 to 2 (SemEnrich,
-    arXiv 2604.09887, "exact reward"). Empty sides as in [`SectionReward`].
+    arXiv 2604.09887, "exact reward"). References that say nothing as in [`SectionReward`].
     """
 
     __name__ = "sentence_reward"
@@ -93,7 +94,7 @@ class BleuReward(SectionReward):
     """Sentence BLEU of the findings plus that of the impression, 0 to 2.
 
     sacrebleu's sentence BLEU (4-grams, exponential smoothing, effective order), lower case, over
-    100. Two empty sections give 1, one empty section 0.
+    100; an empty section gives 0.
 
     Raises:
         `ImportError`: When sacrebleu is missing.
@@ -118,9 +119,7 @@ class BleuReward(SectionReward):
     ) -> list[float]:
         """Gives the BLEU of each pair, 0 to 1."""
         return [
-            self._bleu.sentence_score(text, [reference]).score / 100.0
-            if text.strip() and reference.strip()
-            else float(text.strip() == reference.strip())
+            self._bleu.sentence_score(text, [reference]).score / 100.0 if text.strip() else 0.0
             for text, reference in zip(generated, references, strict=True)
         ]
 

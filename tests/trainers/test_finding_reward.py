@@ -34,7 +34,7 @@ def test_findings_and_impression_add_up():
 
 def test_empty_sections():
     reward = FindingReward()
-    assert reward([completion("", "")], findings=[""], impression=["Normal chest."]) == [1]
+    assert reward([completion("", "")], findings=[""], impression=["Normal chest."]) == [0]
     assert reward([completion("Effusion.")], findings=[None], impression=[""]) == [None]
     assert reward([completion("Effusion.")], findings=[""], impression=["Effusion."]) == [0]
 

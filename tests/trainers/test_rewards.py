@@ -226,10 +226,10 @@ def test_empty_sides(make):
     completions[3] = ""
     found = reward(completions, findings=findings, impression=impressions)
     assert found[0] == pytest.approx(1.0)  # the impression alone agrees
-    assert found[1] == pytest.approx(1.0)
+    assert found[1] == pytest.approx(2.0)  # the impression alone is known
     assert found[2] is None
     assert found[3] is None
-    assert found[4] == pytest.approx(1.0)
+    assert found[4] == pytest.approx(2.0)
     assert reward([], findings=[], impression=[]) == []
 
 
