@@ -11,6 +11,7 @@ import numpy as np
 from paired_tests import Figure
 from paper_arms import AS_WRITTEN, COMPLETE, PROMPT
 from paper_comparison import compare_arms
+from paper_markdown import to_markdown
 from phantom_truth_scores import TruthCounts, count_statements
 
 from semenrich_datasets import FindingsIndex
@@ -193,6 +194,7 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
         tables["pruning"] = json.loads(pruning.read_text(encoding="utf-8"))["curve"]
     to.mkdir(parents=True, exist_ok=True)
     (to / "results.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    (to / "tables.md").write_text(to_markdown(tables), encoding="utf-8")
     return tables
 
 

@@ -225,7 +225,9 @@ def run_all(experiment: Experiment, names: Sequence[str], workers: int) -> None:
     # What later runs start from is made before them.
     for group in ([GRPO_FROM], [name for name in left if name != GRPO_FROM]):
         group = [name for name in group if name in left]
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        # A process a run: trainers leave gigabytes behind.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, max_tasks_per_child=1) as pool:
             running = {pool.submit(run_piece, experiment, name, threads): name for name in group}
             for done, future in enumerate(as_completed(running), 1):
                 minutes = (time.perf_counter() - began) / 60

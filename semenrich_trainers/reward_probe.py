@@ -15,6 +15,7 @@ from semenrich_datasets.index import FindingsIndex
 from semenrich_datasets.reading import Reading
 from semenrich_datasets.sentences import join_sentences, split_sentences
 from semenrich_trainers.formatting import DEFAULT_PROMPT
+from semenrich_trainers.references import known_texts
 
 Reward = Callable[..., list[float | None]]
 
@@ -35,7 +36,7 @@ Edit = Callable[[list[str], random.Random], list[str] | None]
 
 def probe_rewards(
     rewards: Mapping[str, Reward],
-    reports: Mapping[str, Sequence[Any]],
+    reports: Any,
     index: FindingsIndex,
     *,
     findings_column: str = "findings",
@@ -46,18 +47,19 @@ def probe_rewards(
 ) -> pd.DataFrame:
     """Shows what rewards pay for: reference reports, edited in known ways and scored.
 
-    Each row is an edit of the findings of those reports that it can be made in, with the reports'
-    own impressions; each reward has its mean over them as a share of what it pays for the reports
-    themselves. So 1 is "not noticed". What keeps the meaning should stay near 1, what turns it
-    fall most, and what any image would get should be near 0.
+    Each row is an edit of the findings of those reports that it can be made in; each reward has its
+    mean over them as a share of what it pays for the reports themselves. So 1 is "not noticed".
+    What keeps the meaning should stay near 1, what turns it fall most, and what any image would get
+    should be near 0. Impressions are left out of it: their references are handed over as missing.
 
     Args:
         rewards (`Mapping[str, Callable]`): Reward functions as TRL calls them, by name.
-        reports (`Mapping`): Columns of texts, such as a `Dataset`.
+        reports (`Dataset` or `Mapping`): Columns of texts.
         index ([`FindingsIndex`]): Whose reader finds what to edit, and whose corpus gives other
             wordings and the commonest normal report.
         findings_column (`str`, *optional*, defaults to `"findings"`): Column of the findings.
-        impression_column (`str`, *optional*, defaults to `"impression"`): Of the impression.
+        impression_column (`str`, *optional*, defaults to `"impression"`): Column that the rewards
+            read the impression from.
         prompt (`str`, *optional*): For the edit "the prompt".
         seed (`int`, *optional*, defaults to `0`): Of what is drawn.
         show_progress (`bool`, *optional*, defaults to `True`): Whether to draw a progress bar.
@@ -74,25 +76,32 @@ def probe_rewards(
         >>> probe_rewards({"bleu": BleuReward(), "cluster": ClusterReward(index)}, reports, index)
         ```
     """
-    for name in (findings_column, impression_column):
-        if name not in reports:
-            raise ValueError(f"expected a column {name!r} of reports, found {', '.join(reports)}")
-    columns = {
-        findings_column: [text or "" for text in reports[findings_column]],
-        impression_column: [text or "" for text in reports[impression_column]],
-    }
-    cut = [split_sentences(text) for text in columns[findings_column]]
-    own = {name: _paid(one, cut, columns, impression_column) for name, one in rewards.items()}
+    if findings_column not in getattr(reports, "column_names", reports):
+        found = ", ".join(getattr(reports, "column_names", reports))
+        raise ValueError(f"expected a column {findings_column!r} of reports, found {found}")
+    wanted = known_texts(reports[findings_column])
+    cut = [split_sentences(text) for text in wanted]
+
+    def paid(
+        reward: Reward, findings: Sequence[list[str]], of: Sequence[int]
+    ) -> list[float | None]:
+        completions = [f"<think> {join_sentences(one)} </think>" for one in findings]
+        columns = {
+            findings_column: [wanted[row] for row in of],
+            impression_column: [None] * len(of),
+        }
+        return list(reward(completions, **columns)) if completions else []
+
+    own = {name: paid(one, cut, range(len(cut))) for name, one in rewards.items()}
     rows = {}
     edits = _edits(index, cut, prompt)
     for name, edit in tqdm(edits.items(), desc="Probing", disable=not show_progress):
         rng = random.Random(seed)
         edited = [edit(list(sentences), rng) if sentences else None for sentences in cut]
         kept = [row for row, one in enumerate(edited) if one is not None]
-        part = {column: [texts[row] for row in kept] for column, texts in columns.items()}
         texts = [one for one in edited if one is not None]
         rows[name] = {"reports": float(len(kept))} | {
-            reward: _mean(_paid(one, texts, part, impression_column))
+            reward: _mean(paid(one, texts, kept))
             / max(_mean([own[reward][row] for row in kept]), 1e-9)
             if kept
             else float("nan")
@@ -102,16 +111,6 @@ def probe_rewards(
     table["reports"] = table["reports"].astype(int)
     table.index.name = "edit"
     return table
-
-
-def _paid(
-    reward: Reward, findings: Sequence[list[str]], columns: Mapping[str, list[str]], impression: str
-) -> list[float | None]:
-    completions = [
-        f"<think> {join_sentences(sentences)} </think><answer> {answer} </answer>"
-        for sentences, answer in zip(findings, columns[impression], strict=True)
-    ]
-    return list(reward(completions, **columns)) if completions else []
 
 
 def _mean(values: Sequence[float | None]) -> float:

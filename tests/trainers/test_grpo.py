@@ -73,6 +73,9 @@ def test_rewards_by_name_and_weight(index, tmp_path):
     columns = {name: rows[name] for name in ("findings", "impression")}
     for name, reward in zip(names, trainer.reward_funcs, strict=False):
         scores = reward(texts, **columns)
+        if name == "surprise_cluster":  # pays by how much there is to tell
+            assert 0 < min(scores) <= max(scores) < 2
+            continue
         assert min(scores) == pytest.approx(max(scores))
         assert scores[0] == pytest.approx(1.0 if name in ("format", "exact_answer") else 2.0)
     trainer.save_model()
