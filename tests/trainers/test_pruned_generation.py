@@ -138,9 +138,7 @@ def test_the_worst_of_each_prompt_are_stopped_and_the_better_of_two_is_taken():
     settings |= {"suppress_tokens": sentences_alone(tokenizer), "batch_size": 2}
     set_seed(0)
     rows = ask("a", "b", "c")
-    pruned = pruned_best_of_n(
-        model, tokenizer, rows, 5, keep=0.5, checkpoints=[2, 4], **settings
-    )
+    pruned = pruned_best_of_n(model, tokenizer, rows, 5, keep=0.5, checkpoints=[2, 4], **settings)
     assert [len(one) for one in calls] == [5, 5, 3, 3, 5, 3]
     firsts, seconds = [calls[0], calls[1], calls[4]], [calls[2], calls[3], calls[5]]
     for first, second, chosen in zip(firsts, seconds, pruned.completions, strict=True):
@@ -168,9 +166,15 @@ def test_out_of_range():
     ]:
         with pytest.raises(ValueError, match=message):
             pruned_best_of_n(model, tokenizer, ask("a"), **settings)
-    with pytest.raises(ValueError, match="cache of past tokens.*NoneType: use best_of_n"):
-        decoding = PrunedDecoding(lambda racing, written: racing[:1], {1})
-        list(generate_tokens(model, tokenizer, ask("a", "b"), decoding=decoding, use_cache=False))
+
+
+def test_a_model_without_a_cache_is_named():
+    model, tokenizer = make_model()
+    decoding = PrunedDecoding(lambda racing, written: racing[:1], {1})
+    settings = {"use_cache": False, "max_new_tokens": 2}
+    batches = generate_tokens(model, tokenizer, ask("a", "b"), decoding=decoding, **settings)
+    with pytest.raises(ValueError, match="found NoneType: use best_of_n"):
+        next(batches)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +183,10 @@ def test_out_of_range():
         ("<think> Lungs are clear. No pleu", "Lungs are clear."),
         ("<think> Lungs are clear. No effusion.", "Lungs are clear. No effusion."),
         ("<think> Lungs are clear. No effusion </thi", "Lungs are clear."),
-        ("<think> Lungs are clear. No effusion </think><answer> Nor", "Lungs are clear. No effusion"),
+        (
+            "<think> Lungs are clear. No effusion </think><answer> Nor",
+            "Lungs are clear. No effusion",
+        ),
         ("<think> Lungs", ""),
         ("", ""),
     ],
@@ -196,8 +203,10 @@ def test_the_typical_is_what_the_others_say():
 
 
 def test_nearness_is_to_the_nearest_reports_and_to_what_was_said_alone():
-    reports = ["Lungs clear. No pneumothorax. Bones intact.", "Heart enlarged.", "", "Lungs clear."]
-    said = ["Lungs clear.", "Lungs clear. No pneumothorax.", "Lungs clear. Heart enlarged.", ""]
+    whole = "Lungs clear. No pleural effusion. Spine straight."
+    reports = [whole, "Heart enlarged.", "", "Lungs clear."]
+    said = ["Lungs clear.", "Lungs clear. No pleural effusion."]
+    said += ["Lungs clear. Heart enlarged.", ""]
     vectors = SentenceVectors(FakeEncoder())
     one = CorpusNearness(reports, vectors, k=1)
     assert one(said) == pytest.approx([1, 1, 0.5, -1], abs=1e-3)
