@@ -2,7 +2,7 @@
 
     python examples/generate_reports.py --model runs/sft_phantom --prompt "Report this chest X-ray."
     accelerate launch examples/generate_reports.py --model me/my-model --dataset me/my-reports \
-        --best_of 8 --output reports.parquet
+        --best_of 8 --prune 0.5 --output reports.parquet
     python examples/generate_reports.py --vllm --model me/my-model --dataset me/my-reports
 
 Keeps the text columns of the dataset and adds `generated_findings`, `generated_impression`,
@@ -51,6 +51,14 @@ class GenerateArguments:
     distance: str = field(
         default="chamfer",
         metadata={"help": "Set distance between candidates: chamfer, matching or energy."},
+    )
+    prune: float = field(
+        default=0.0,
+        metadata={"help": "Share of the candidates that each checkpoint stops, below 1."},
+    )
+    checkpoints: list[int] = field(
+        default_factory=lambda: [24, 48],
+        metadata={"help": "Tokens after which: a quarter and half of a report, say."},
     )
     temperature: float = field(default=1.0, metadata={"help": "Of the candidates."})
     max_new_tokens: int = field(default=512, metadata={"help": "Most tokens of a report."})
@@ -120,7 +128,7 @@ def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str
         ProcessorMixin,
     )
 
-    from semenrich_trainers import best_of_n, generate_completions
+    from semenrich_trainers import best_of_n, generate_completions, pruned_best_of_n
     from semenrich_trainers.formatting import DEFAULT_PROMPT
     from semenrich_trainers.prompts import fill_prompt
 
@@ -142,7 +150,10 @@ def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str
     if args.best_of == 1:
         return generate_completions(model, processor, rows, **settings)
     settings |= {"distance": args.distance, "temperature": args.temperature}
-    return best_of_n(model, processor, rows, args.best_of, **settings)
+    if not args.prune:
+        return best_of_n(model, processor, rows, args.best_of, **settings)
+    settings |= {"keep": 1.0 - args.prune, "checkpoints": args.checkpoints}
+    return pruned_best_of_n(model, processor, rows, args.best_of, **settings).completions
 
 
 def write_with_vllm(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from semenrich_trainers.evaluation import ReportEvaluation
     from semenrich_trainers.generation import best_of_n, generate_completions
     from semenrich_trainers.grpo import SemEnrichGRPOConfig, SemEnrichGRPOTrainer
+    from semenrich_trainers.pruned_generation import pruned_best_of_n
     from semenrich_trainers.sft import SemEnrichSFTConfig, SemEnrichSFTTrainer
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "generate_completions",
     "last_checkpoint",
     "parse_report",
+    "pruned_best_of_n",
 ]
 
 # TRL takes seconds to import, and formatting and most rewards do without it.
@@ -34,6 +36,7 @@ _ROOMS = {
     "best_of_n": "generation",
     "generate_completions": "generation",
     "last_checkpoint": "checkpoints",
+    "pruned_best_of_n": "pruned_generation",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -49,20 +49,51 @@ def generate_completions(
         `list[str]`: A completion per row, or `num_return_sequences` of each row in turn.
     """
     tokenizer: Any = getattr(processing_class, "tokenizer", processing_class)
+    batches = generate_tokens(model, processing_class, rows, batch_size=batch_size, **generation)
+    return [
+        text
+        for written in batches
+        for text in tokenizer.batch_decode(written, skip_special_tokens=True)
+    ]
+
+
+def generate_tokens(
+    model: Any,
+    processing_class: Any,
+    rows: Iterable[Row],
+    *,
+    batch_size: int = 8,
+    decoding: Callable[..., torch.Tensor] | None = None,
+    **generation: Any,
+) -> Iterator[torch.Tensor]:
+    """Yields what [`generate_completions`] decodes, a batch of prompts at a time.
+
+    Args:
+        model ([`~transformers.PreTrainedModel`]): As of [`generate_completions`].
+        processing_class (`PreTrainedTokenizerBase` or `ProcessorMixin`): The same.
+        rows (`Iterable[Mapping]`): The same.
+        batch_size (`int`, *optional*, defaults to `8`): Prompts generated together.
+        decoding (`Callable`, *optional*): A loop of one's own in place of transformers', as the
+            `custom_generate` of `generate`.
+        generation (`Any`): Fields of [`~transformers.GenerationConfig`].
+
+    Yields:
+        `torch.Tensor` of shape `(prompts * num_return_sequences, tokens)`: Token ids behind the
+        prompt, padded on the right.
+    """
+    tokenizer: Any = getattr(processing_class, "tokenizer", processing_class)
     config = GenerationConfig(
         **{"do_sample": False, "eos_token_id": _stop_tokens(model, tokenizer)}
         | {"pad_token_id": tokenizer.pad_token_id, "suppress_tokens": _image_tokens(model)}
         | generation
     )
-    completions: list[str] = []
+    loop = {} if decoding is None else {"custom_generate": decoding}
     remaining = iter(rows)
-    with torch.no_grad(), _evaluation_mode(model):
-        while batch := list(islice(remaining, batch_size)):
+    while batch := list(islice(remaining, batch_size)):
+        with torch.no_grad(), _evaluation_mode(model):
             inputs = _encode(batch, processing_class, tokenizer).to(model.device)
-            output = model.generate(**inputs, generation_config=config)
-            written = output[:, inputs["input_ids"].shape[1] :]
-            completions += tokenizer.batch_decode(written, skip_special_tokens=True)
-    return completions
+            output = model.generate(**inputs, generation_config=config, **loop)
+        yield output[:, inputs["input_ids"].shape[1] :]
 
 
 @contextmanager
