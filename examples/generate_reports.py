@@ -101,20 +101,12 @@ def load_studies(args: GenerateArguments) -> Dataset:
 
 def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str]:
     """Gives a completion per study."""
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoModelForImageTextToText,
-        AutoProcessor,
-        ProcessorMixin,
-    )
-
-    from semenrich_trainers import best_of_n, generate_completions
+    from semenrich_trainers import best_of_n, generate_completions, load_policy
+    from semenrich_trainers.adapters import load_processing_class
     from semenrich_trainers.formatting import DEFAULT_PROMPT
 
-    processor = AutoProcessor.from_pretrained(args.model)
-    is_multimodal = isinstance(processor, ProcessorMixin)
-    architecture = AutoModelForImageTextToText if is_multimodal else AutoModelForCausalLM
-    model = architecture.from_pretrained(args.model, dtype="auto").to(device).eval()
+    processor = load_processing_class(args.model)
+    model = load_policy(args.model, dtype="auto", device_map=None).to(device).eval()
     prompt = [{"role": "user", "content": args.prompt or DEFAULT_PROMPT}]
     rows = ({**study, "prompt": prompt} for study in studies)
     settings: dict[str, Any] = {

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from semenrich_trainers.formatting import ReportFormatter, parse_report
 
 if TYPE_CHECKING:
+    from semenrich_trainers.adapters import load_policy
+    from semenrich_trainers.chat_templates import use_report_chat_template
     from semenrich_trainers.checkpoints import last_checkpoint
     from semenrich_trainers.evaluation import ReportEvaluation
     from semenrich_trainers.generation import best_of_n, generate_completions
@@ -21,7 +23,9 @@ __all__ = [
     "best_of_n",
     "generate_completions",
     "last_checkpoint",
+    "load_policy",
     "parse_report",
+    "use_report_chat_template",
 ]
 
 # TRL takes seconds to import, and formatting and most rewards do without it.
@@ -34,6 +38,8 @@ _ROOMS = {
     "best_of_n": "generation",
     "generate_completions": "generation",
     "last_checkpoint": "checkpoints",
+    "load_policy": "adapters",
+    "use_report_chat_template": "chat_templates",
 }
 
 
