@@ -117,7 +117,8 @@ def open_policy(
         `dict[str, Any]`: `model` and the kwargs; for an adapter with its `processing_class`, and
             without a `peft_config` where it is trained on.
     """
-    settings = dict(args.model_init_kwargs or {})
+    given: Any = args.model_init_kwargs
+    settings = dict(given or {})
     revision = settings.pop("revision", None)
     if not isinstance(model, str) or not is_adapter(model, revision):
         return {**kwargs, "model": model}

@@ -113,7 +113,8 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
             eval_dataset=eval_dataset,
             **open_policy(model, args, kwargs, truncation_side="left", padding_side="left"),
         )
-        if is_conversational(next(iter(self.train_dataset))):
+        rows: Any = self.train_dataset
+        if is_conversational(next(iter(rows))):
             use_report_chat_template(self.processing_class)
         self._scorer = ReportScorer(*self.indexes.values())
         add_report_evaluations(self, args, eval_dataset, self._scorer)
