@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import generate_reports
-import numpy as np
 import pandas as pd
 import pytest
 import train_grpo
 import train_sft
-from datasets import Dataset
 from enrich_dataset import main as enrich
-from fakes import build_index, made_up_reports
-from PIL import Image
 from tiny_vlm import build_vlm
 
+from semenrich_datasets import FindingsIndex
+from semenrich_datasets.phantom import load_phantom
 from semenrich_trainers import load_policy
 from semenrich_trainers.adapters import is_adapter
 from semenrich_trainers.formatting import DEFAULT_PROMPT
@@ -21,7 +19,7 @@ from semenrich_trainers.formatting import DEFAULT_PROMPT
 # What the README's lines leave to the recipe, made small.
 SMALL = (
     "--max_steps 2 --eval_steps 2 --save_steps 2 --eval_reports 2 --max_completion_length 8 "
-    "--per_device_train_batch_size 4 --per_device_eval_batch_size 2 --logging_steps 1 --use_cpu "
+    "--per_device_train_batch_size 4 --per_device_eval_batch_size 4 --logging_steps 1 --use_cpu "
     "--gradient_accumulation_steps 1 --dtype float32 --report_to none --lora_r 4"
 ).split()
 RECIPES = Path(train_sft.__file__).parent / "recipes"
@@ -30,12 +28,9 @@ RECIPES = Path(train_sft.__file__).parent / "recipes"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("enriched")
-    rows = [
-        {**row, "impression": "Normal.", "image": Image.fromarray(np.full((48, 64), 3 * n, "u1"))}
-        for n, row in enumerate(made_up_reports(30))
-    ]
-    Dataset.from_list(rows).to_parquet(folder / "reports.parquet")
-    build_index().save_pretrained(folder / "given")
+    studies = load_phantom(40).select_columns(["image", "findings", "impression"])
+    studies.to_parquet(folder / "reports.parquet")
+    FindingsIndex.build(studies, show_progress=False).save_pretrained(folder / "given")
     source, given = str(folder / "reports.parquet"), str(folder / "given")
     enrich(["--dataset", source, "--output", str(folder / "out"), "--index", given])
     return folder / "out"
@@ -43,8 +38,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("adapter", ["continue", "merge"])
 def test_from_reports_to_reports(data: Path, tmp_path: Path, adapter: str) -> None:
-    texts = [row["findings"] for row in made_up_reports(60)]
-    for part in build_vlm([*texts, "Normal.", DEFAULT_PROMPT], "tiny"):
+    texts = [DEFAULT_PROMPT, *load_phantom(40, images=False)["findings"]]
+    for part in build_vlm(texts, "tiny"):
         part.save_pretrained(tmp_path / "base")
     shared = ["--dataset", str(data / "data"), "--index", str(data / "index"), *SMALL]
     sft, grpo = str(tmp_path / "sft"), str(tmp_path / "grpo")
@@ -61,4 +56,4 @@ def test_from_reports_to_reports(data: Path, tmp_path: Path, adapter: str) -> No
     output = tmp_path / "reports.parquet"
     model = ["--model", grpo, "--dataset", str(data / "data"), "--output", str(output)]
     generate_reports.main([*model, "--max_new_tokens", "4"])
-    assert len(pd.read_parquet(output)) == 3
+    assert len(pd.read_parquet(output)) == 4
