@@ -121,14 +121,13 @@ def load_studies(args: GenerateArguments) -> Dataset:
 
 def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str]:
     """Gives a completion per study."""
-    from transformers import (
-        AutoModelForCausalLM,
-        AutoModelForImageTextToText,
-        AutoProcessor,
-        ProcessorMixin,
+    from semenrich_trainers import (
+        best_of_n,
+        generate_completions,
+        load_policy,
+        pruned_best_of_n,
     )
-
-    from semenrich_trainers import best_of_n, generate_completions, pruned_best_of_n
+    from semenrich_trainers.adapters import load_processing_class
     from semenrich_trainers.formatting import DEFAULT_PROMPT
     from semenrich_trainers.prompts import fill_prompt
 
@@ -139,10 +138,8 @@ def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str
     )
     if args.vllm:
         return write_with_vllm(rows, args, most_images(studies))
-    processor = AutoProcessor.from_pretrained(args.model)
-    is_multimodal = isinstance(processor, ProcessorMixin)
-    architecture = AutoModelForImageTextToText if is_multimodal else AutoModelForCausalLM
-    model = architecture.from_pretrained(args.model, dtype="auto").to(device).eval()
+    processor = load_processing_class(args.model)
+    model = load_policy(args.model, dtype="auto", device_map=None).to(device).eval()
     settings: dict[str, Any] = {
         "batch_size": args.batch_size,
         "max_new_tokens": args.max_new_tokens,

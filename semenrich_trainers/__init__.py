@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from semenrich_trainers.formatting import ReportFormatter, parse_report
 
 if TYPE_CHECKING:
+    from semenrich_trainers.adapters import load_policy
+    from semenrich_trainers.chat_templates import use_report_chat_template
     from semenrich_trainers.checkpoints import last_checkpoint
     from semenrich_trainers.evaluation import ReportEvaluation
     from semenrich_trainers.generation import best_of_n, generate_completions
@@ -22,8 +24,10 @@ __all__ = [
     "best_of_n",
     "generate_completions",
     "last_checkpoint",
+    "load_policy",
     "parse_report",
     "pruned_best_of_n",
+    "use_report_chat_template",
 ]
 
 # TRL takes seconds to import, and formatting and most rewards do without it.
@@ -37,6 +41,8 @@ _ROOMS = {
     "generate_completions": "generation",
     "last_checkpoint": "checkpoints",
     "pruned_best_of_n": "pruned_generation",
+    "load_policy": "adapters",
+    "use_report_chat_template": "chat_templates",
 }
 
 

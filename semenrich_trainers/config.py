@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from transformers import PreTrainedModel
 from transformers.utils import is_torch_bf16_gpu_available
+
+AdapterUse = Literal["continue", "merge"]
+ADAPTER_USES = get_args(AdapterUse)
 
 
 @dataclass
@@ -30,6 +33,10 @@ class ReportConfig:
             each evaluation; 0 for none.
         max_completion_length (`int`, *optional*, defaults to `512`):
             Most tokens of a generated report.
+        adapter (`str`, *optional*, defaults to `"continue"`):
+            Of a model that is named by its LoRA adapter: `"continue"` trains this adapter, and
+            `"merge"` merges it into its base model, for a new adapter (`peft_config`) or for
+            training all weights.
     """
 
     findings_column: str = field(
@@ -45,8 +52,15 @@ class ReportConfig:
     max_completion_length: int | None = field(
         default=512, metadata={"help": "Most tokens of a generated report."}
     )
+    adapter: AdapterUse = field(
+        default="continue",
+        metadata={"help": "A model that is a LoRA adapter: train it on, or merge it first."},
+    )
 
     def __post_init__(self: Any) -> None:
+        if self.adapter not in ADAPTER_USES:
+            uses = " or ".join(map(repr, ADAPTER_USES))
+            raise ValueError(f"expected adapter to be {uses}, found {self.adapter!r}")
         if self.eval_reports < 0:
             raise ValueError(f"expected eval_reports to be 0 or more, found {self.eval_reports}")
         if self.bf16 is None:

@@ -23,6 +23,9 @@ DEFAULT_PROMPT = (
     "between <answer> and </answer>."
 )
 
+#: What a report is written in, in this order.
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+
 _TAG = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE)
 _FORM = ["think", "/think", "answer", "/answer"]
 

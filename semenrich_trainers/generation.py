@@ -17,6 +17,7 @@ from transformers import (
 from trl.data_utils import prepare_multimodal_messages
 
 from semenrich_datasets.index.embedding import Encoder
+from semenrich_trainers.chat_templates import report_chat_template
 from semenrich_trainers.formatting import parse_report
 from semenrich_trainers.sentence_vectors import SentenceVectors
 from semenrich_trainers.set_distance import Distance, medoid
@@ -172,6 +173,7 @@ def _encode(rows: Sequence[Row], processing_class: Any, tokenizer: PreTrainedTok
         padding: dict[str, Any] = {"padding": True}
         return processing_class.apply_chat_template(
             [row_messages(row, is_multimodal) for row in rows],
+            chat_template=report_chat_template(processing_class),
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,

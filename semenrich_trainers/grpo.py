@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import PreTrainedModel
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer, is_conversational
 from trl.trainer.grpo_trainer import RewardFunc
 
+from semenrich_trainers.adapters import open_policy
+from semenrich_trainers.chat_templates import use_report_chat_template
 from semenrich_trainers.checkpoints import (
     FINDINGS_INDEX,
     IMPRESSION_INDEX,
@@ -63,11 +65,13 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
     pushed and named in the model card; at each evaluation reports are generated and scored
     ([`~evaluation.ReportEvaluation`]); with `log_completions` the reference findings join the table
     of completions, and the most missed clusters are logged as a table, `missed_clusters`. The
-    cluster rewards log their precision and recall.
+    cluster rewards log their precision and recall. A LoRA adapter is trained on (`args.adapter`),
+    and is its own reference where `beta` is above 0. A chat template that does not leave reports as
+    they are is wrapped into one that does ([`~chat_templates.use_report_chat_template`]).
 
     Args:
         model (`str`, [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): To be trained,
-            text-only or vision-language.
+            text-only or vision-language; a name may be that of a LoRA adapter.
         reward_funcs (`RewardFunc` or `list[RewardFunc]`, *optional*): Rewards of your own, in
             addition to those of `args.rewards`, such as a [`~rewards.CheXbertReward`].
         args ([`SemEnrichGRPOConfig`], *optional*): Configuration.
@@ -112,12 +116,17 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         if not isinstance(reward_funcs, list):
             reward_funcs = [] if reward_funcs is None else [reward_funcs]
         super().__init__(
-            model,
-            [*make_rewards(args.rewards, context, args.reward_preset), *reward_funcs],
-            args,
+            reward_funcs=[
+                *make_rewards(args.rewards, context, args.reward_preset),
+                *reward_funcs,
+            ],
+            args=args,
             eval_dataset=eval_dataset,
-            **kwargs,
+            **open_policy(model, args, kwargs, truncation_side="left", padding_side="left"),
         )
+        rows: Any = self.train_dataset
+        if is_conversational(next(iter(rows))):
+            use_report_chat_template(self.processing_class)
         self._scorer = ReportScorer(*self.indexes.values())
         add_report_evaluations(self, args, eval_dataset, self._scorer)
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import PreTrainedModel
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig, SFTTrainer, is_conversational
 
+from semenrich_trainers.adapters import open_policy
+from semenrich_trainers.chat_templates import use_report_chat_template
 from semenrich_trainers.checkpoints import (
     SEMENRICH_PAPER,
     IndexCheckpoints,
@@ -37,11 +39,13 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
     """[`~trl.SFTTrainer`] for radiology reports.
 
     The only changes with respect to it: the index is saved, pushed and named in the model card;
-    at each evaluation reports are generated and scored ([`~evaluation.ReportEvaluation`]).
+    at each evaluation reports are generated and scored ([`~evaluation.ReportEvaluation`]); a
+    LoRA adapter is trained on (`args.adapter`); a chat template that does not leave reports as they
+    are is wrapped into one that does ([`~chat_templates.use_report_chat_template`]).
 
     Args:
         model (`str`, [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): To be trained,
-            text-only or vision-language.
+            text-only or vision-language; a name may be that of a LoRA adapter.
         args ([`SemEnrichSFTConfig`], *optional*): Configuration.
         index ([`FindingsIndex`], `str` or `os.PathLike`): An index, its folder or its Hub id.
         impression_index ([`FindingsIndex`], `str` or `os.PathLike`, *optional*): One built on
@@ -77,11 +81,20 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
         args = args or SemEnrichSFTConfig(run_name(model, "SFT"))
         self.indexes = open_indexes(index, impression_index)
         super().__init__(
-            model,
-            args,
+            args=args,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
-            **kwargs,
+            **open_policy(model, args, kwargs),
         )
+        self._fit_chat_template(train_dataset, self.processing_class)
         # The dataset as given: for text-only models the trainer's own one is tokens alone.
         add_report_evaluations(self, args, eval_dataset, ReportScorer(*self.indexes.values()))
+
+    def _prepare_dataset(self, dataset: Any, processing_class: Any, *args: Any) -> Any:
+        # Text alone is rendered here, in the midst of TRL's own __init__.
+        self._fit_chat_template(dataset, processing_class)
+        return super()._prepare_dataset(dataset, processing_class, *args)
+
+    def _fit_chat_template(self, dataset: Any, processing_class: Any) -> None:
+        if is_conversational(next(iter(dataset))):
+            use_report_chat_template(processing_class)

@@ -12,13 +12,19 @@ from semenrich_trainers.references import known_texts
 from semenrich_trainers.rewards.sections import SectionReward, f1
 
 
-def format_reward(completions: Sequence[Any], **columns: Any) -> list[float | None]:
+def format_reward(
+    completions: Sequence[Any], prompts: Sequence[Any] | None = None, **columns: Any
+) -> list[float | None]:
     """Rewards the form `<think> findings </think><answer> impression </answer>`: 1, else 0.
 
-    Each tag once, in this order, and no text outside them (SemEnrich, arXiv 2604.09887).
+    Each tag once, in this order, and no text outside them (SemEnrich, arXiv 2604.09887). Where a
+    prompt itself ends in `<think>`, the completion goes on from there. A `<think>` that a chat
+    template adds to a prompt is not seen here: our trainers take it out, and for TRL's own so does
+    [`~chat_templates.use_report_chat_template`].
 
     Args:
         completions (`Sequence`): Texts, or lists of messages as TRL hands them over.
+        prompts (`Sequence`, *optional*): The same, a prompt per completion.
         columns (`list`): Columns of the dataset; not looked at.
 
     Returns:
@@ -30,8 +36,18 @@ def format_reward(completions: Sequence[Any], **columns: Any) -> list[float | No
         [1.0, 0.0]
         ```
     """
-    reports = [parse_report(completion_text(completion)) for completion in completions]
+    opened = [_opened_think(prompt) for prompt in prompts or [""] * len(completions)]
+    texts = [completion_text(completion) for completion in completions]
+    reports = [parse_report(tag + text) for tag, text in zip(opened, texts, strict=True)]
     return [float(report.well_formed) for report in reports]
+
+
+def _opened_think(prompt: Any) -> str:
+    """Gives the tag that a prompt ends in: a text, or messages of which the model's is begun."""
+    if not isinstance(prompt, str):
+        is_begun = bool(prompt) and prompt[-1].get("role") == "assistant"
+        prompt = completion_text(prompt[-1:]) if is_begun else ""
+    return "<think>" if prompt.rstrip().endswith("<think>") else ""
 
 
 class ExactAnswerReward:
