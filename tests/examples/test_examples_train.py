@@ -16,7 +16,7 @@ from semenrich_trainers import ReportFormatter, SemEnrichGRPOConfig, SemEnrichSF
 from semenrich_trainers.formatting import completion_text
 
 SMALL = (
-    "--studies 60 --vision_steps 2 --held_out 4 --max_steps 2 --eval_steps 2 --save_steps 2 "
+    "--studies 60 --vision_steps 2 --test_reports 4 --max_steps 2 --eval_steps 2 --save_steps 2 "
     "--eval_reports 4 --max_completion_length 8 --per_device_train_batch_size 4 --logging_steps 1"
 ).split()
 
