@@ -1,6 +1,5 @@
 """The reports of the training scripts: from the Hub, a folder, a file or the phantom, in splits."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,8 +173,3 @@ def _image_path(name: str | None, folder: Path) -> str | None:
 def first_reports(reports: Dataset, count: int) -> Dataset:
     """Gives the first reports, or all where there are fewer."""
     return reports.select(range(min(count, len(reports))))
-
-
-def has_images(columns: Iterable[str]) -> bool:
-    """Tells whether rows have images in the columns that TRL's trainers read."""
-    return not {"image", "images"}.isdisjoint(columns)

@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 from phantom_truth_scores import TruthScorer
-from report_data import Splits, has_images, load_phantom_splits, load_splits
+from report_data import Splits, load_phantom_splits, load_splits
 from tiny_vlm import build_vlm
 from transformers import PreTrainedModel, ProcessorMixin
 from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
@@ -125,9 +125,9 @@ def open_model(
         settings = {name.removeprefix("model_"): getattr(model, name) for name in names}
         config.model_init_kwargs = settings | given
         return model.model_name_or_path, None
-    if not has_images(rows.column_names):
+    if "image" not in rows.column_names:
         raise ValueError(
-            "expected a column image or images for a model that is made here, found "
+            "expected a column image for the model that is made here, found "
             f"{', '.join(rows.column_names)}: name a model for text with --model_name_or_path"
         )
     first = rows.select(range(min(5000, len(rows))))
