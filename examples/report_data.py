@@ -147,16 +147,19 @@ def _by_split_column(reports: Dataset) -> dict[str, Dataset]:
 
 def _open_images(reports: Dataset, folder: Path) -> Dataset:
     """Makes images of the file names in `image` or `images`, relative to the file's folder."""
-    text, texts = Value("string"), List(Value("string"))
-    if reports.features.get("image") == text:
+    if _is_text(reports.features.get("image")):
         paths = [_image_path(name, folder) for name in reports["image"]]
         reports = reports.remove_columns("image").add_column("image", paths)
         return reports.cast_column("image", Image())
-    if reports.features.get("images") == texts:
+    if _is_text(getattr(reports.features.get("images"), "feature", None)):
         lists = [[_image_path(name, folder) for name in names] for names in reports["images"]]
         reports = reports.remove_columns("images").add_column("images", lists)
         return reports.cast_column("images", List(Image()))
     return reports
+
+
+def _is_text(feature: Any) -> bool:
+    return isinstance(feature, Value) and feature.dtype in ("string", "large_string")
 
 
 def _image_path(name: str | None, folder: Path) -> str | None:
