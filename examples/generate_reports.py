@@ -1,6 +1,6 @@
 """Writes a report for each study of a dataset with a trained model.
 
-    python examples/generate_reports.py --model runs/sft_phantom --prompt "Report this chest X-ray."
+    python examples/generate_reports.py --model runs/sft_phantom
     accelerate launch examples/generate_reports.py --model me/my-model --dataset me/my-reports \
         --best_of 8 --prune 0.5 --output reports.parquet
     python examples/generate_reports.py --vllm --model me/my-model --dataset me/my-reports
@@ -16,15 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trl import TrlParser
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-FILES = {".csv", ".json", ".jsonl", ".parquet"}
 
 
 @dataclass
@@ -34,16 +31,21 @@ class GenerateArguments:
     model: str = field(metadata={"help": "Folder or Hub id of a model or of its LoRA adapter."})
     dataset: str = field(
         default="phantom",
-        metadata={"help": "A Hub id, a folder, a JSONL or Parquet file, or 'phantom'."},
+        metadata={"help": "A Hub id, a folder, a CSV, JSONL or Parquet file, or 'phantom'."},
     )
-    split: str = field(default="test", metadata={"help": "Split of a Hub id or a folder."})
+    split: str = field(
+        default="test",
+        metadata={"help": "Split of a Hub id or a folder, or of a file with a column split."},
+    )
     prompt: str | None = field(
         default=None,
         metadata={
             "help": "Text of the user's message, {columns} filled in: the one of the training."
         },
     )
-    reports: int | None = field(default=None, metadata={"help": "How many studies; all of them."})
+    test_reports: int | None = field(
+        default=None, metadata={"help": "Studies, from the first; all of them (phantom: 200)."}
+    )
     best_of: int = field(
         default=1,
         metadata={"help": "Candidates per study, of which the most typical is taken; 1: greedy."},
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> Dataset:
         msg = f"expected one process with --vllm, found {state.num_processes}: start with python"
         raise ValueError(msg)
     set_seed(args.seed + state.process_index)
-    studies = load_studies(args)
+    studies = load_reports(args)
     share = studies.shard(state.num_processes, state.process_index, contiguous=True)
     completions = gather_object(generate(share, args, state.device) if len(share) else [])
     reports = add_reports(studies, completions)
@@ -103,20 +105,28 @@ def main(argv: Sequence[str] | None = None) -> Dataset:
     return reports
 
 
-def load_studies(args: GenerateArguments) -> Dataset:
+def load_reports(args: GenerateArguments) -> Dataset:
     """Gives the studies to write about; those of the phantom are in no training set."""
-    from datasets import load_dataset
+    from report_data import first_reports, load_studies
 
     from semenrich_datasets.phantom import load_phantom
-    from semenrich_datasets.report_files import load_reports
 
     if args.dataset == "phantom":
-        return load_phantom(args.reports or 200, seed=1, unsaid=0.0, habits="plain")
-    if Path(args.dataset).suffix in FILES:
-        studies = load_reports(args.dataset)
-    else:
-        studies = load_dataset(args.dataset, split=args.split)
-    return studies.select(range(min(args.reports or len(studies), len(studies))))
+        return load_phantom(args.test_reports or 200, seed=1, unsaid=0.0, habits="plain")
+    studies = load_studies(args.dataset, args.split)
+    return first_reports(studies, args.test_reports or len(studies))
+
+
+def find_prompt(args: GenerateArguments) -> list[dict[str, Any]]:
+    """Gives the messages asked for, or those that the model was trained with."""
+    from semenrich_trainers.formatting import DEFAULT_PROMPT
+    from semenrich_trainers.run_recipe import trained_prompt
+
+    prompt = args.prompt or trained_prompt(args.model)
+    if prompt is None:
+        print(f"{args.model} does not say with which prompt it was trained: {DEFAULT_PROMPT!r}")
+        prompt = DEFAULT_PROMPT
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
 
 
 def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str]:
@@ -128,12 +138,14 @@ def generate(studies: Dataset, args: GenerateArguments, device: Any) -> list[str
         pruned_best_of_n,
     )
     from semenrich_trainers.adapters import load_processing_class
-    from semenrich_trainers.formatting import DEFAULT_PROMPT
     from semenrich_trainers.prompts import fill_prompt
 
-    template = args.prompt or DEFAULT_PROMPT
+    prompt = find_prompt(args)
     rows = (
-        {**study, "prompt": [{"role": "user", "content": fill_prompt(template, study)}]}
+        {
+            **study,
+            "prompt": [one | {"content": fill_prompt(one["content"], study)} for one in prompt],
+        }
         for study in studies
     )
     if args.vllm:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, load_dataset
+from datasets import Dataset
 from phantom_truth_scores import TruthScorer
+from report_data import Splits, load_phantom_splits, load_splits
 from tiny_vlm import build_vlm
 from transformers import PreTrainedModel, ProcessorMixin
 from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
 from vision_pretraining import pretrain_vision
 
 from semenrich_datasets import FindingsIndex, SemEnricher
-from semenrich_datasets.phantom import load_phantom
 from semenrich_trainers import (
     ReportEvaluation,
     ReportFormatter,
@@ -24,6 +24,7 @@ from semenrich_trainers import (
 )
 from semenrich_trainers.config import ReportConfig
 from semenrich_trainers.formatting import DEFAULT_PROMPT, completion_text
+from semenrich_trainers.report_scores import ReportScorer
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -35,8 +36,10 @@ class TaskArguments:
     dataset: str | None = field(
         default=None,
         metadata={
-            "help": "Folder or Hub id of a dataset with the splits train and test and the columns "
-            "image, findings and impression; the phantom when not given."
+            "help": "Folder, Hub id, or CSV, JSONL or Parquet file of a dataset with the columns "
+            "findings and impression, and image or images unless the model reads text alone; the "
+            "phantom when not given. Its split validation is evaluated during training (a part of "
+            "train where it has none), test at the end."
         },
     )
     index: str | None = field(
@@ -48,7 +51,13 @@ class TaskArguments:
     )
     prompt: str = field(default=DEFAULT_PROMPT, metadata={"help": "Text of the user's message."})
     studies: int = field(default=40000, metadata={"help": "Studies of the phantom to train on."})
-    held_out: int = field(default=200, metadata={"help": "Studies of the phantom held out."})
+    test_reports: int = field(
+        default=200,
+        metadata={
+            "help": "Reports of the test split, from its beginning, that are generated and scored "
+            "when training is over; 0 for none."
+        },
+    )
     model_size: str = field(
         default="small",
         metadata={"help": "tiny or small: the model made where no model_name_or_path is given."},
@@ -77,20 +86,11 @@ def parse_arguments(config: type, recipe: str, argv: Sequence[str] | None = None
     return TrlParser(classes).parse_args_and_config(args)
 
 
-def load_reports(task: TaskArguments) -> tuple[Dataset, Dataset]:
-    """Gives the reports to train on, and those held out."""
+def load_task_splits(task: TaskArguments, config: SFTConfig | GRPOConfig) -> Splits:
+    """Gives the reports to train on, to evaluate during training, and to test at the end."""
     if task.dataset is not None:
-        return load_dataset(task.dataset, split="train"), load_dataset(task.dataset, split="test")
-    # The published figures are of the phantom's first form, whose authors leave nothing unsaid.
-    form: dict[str, Any] = {"unsaid": 0.0, "habits": "plain"}
-    held_out = load_phantom(task.held_out, seed=1, **form)
-    return _fewer_normal(load_phantom(task.studies, seed=0, **form)), held_out
-
-
-def _fewer_normal(studies: Dataset) -> Dataset:
-    """Keeps a fifth of the normal studies, which are half of all and teach least."""
-    abnormal = [any(one["name"] != "prior" for one in truth) for truth in studies["truth"]]
-    return studies.select([row for row, is_one in enumerate(abnormal) if is_one or row % 5 == 0])
+        return load_splits(task.dataset, config.seed)
+    return load_phantom_splits(task.studies, config.eval_reports, task.test_reports)
 
 
 def open_index(task: TaskArguments, reports: Dataset) -> FindingsIndex:
@@ -125,6 +125,11 @@ def open_model(
         settings = {name.removeprefix("model_"): getattr(model, name) for name in names}
         config.model_init_kwargs = settings | given
         return model.model_name_or_path, None
+    if "image" not in rows.column_names:
+        raise ValueError(
+            "expected a column image for the model that is made here, found "
+            f"{', '.join(rows.column_names)}: name a model for text with --model_name_or_path"
+        )
     first = rows.select(range(min(5000, len(rows))))
     # All texts: the tokenizer must also serve a later stage that learns another column.
     columns = {"findings", "complete_findings", "impression"}.intersection(rows.column_names)
@@ -137,20 +142,38 @@ def open_model(
 
 
 def add_truth_evaluation(
-    trainer: SemEnrichSFTTrainer | SemEnrichGRPOTrainer, held_out: Dataset
+    trainer: SemEnrichSFTTrainer | SemEnrichGRPOTrainer, validation: Dataset
 ) -> None:
     """Replaces the trainer's evaluation by one that scores against the truth, where it is known."""
-    if "truth" not in held_out.column_names:
-        return
-    trainer.remove_callback(ReportEvaluation)
     count = trainer.args.eval_reports
-    evaluation = ReportEvaluation(
+    if "truth" in validation.column_names and count:
+        trainer.remove_callback(ReportEvaluation)
+        trainer.add_callback(_evaluation(trainer, validation, count, "eval"))
+
+
+def log_test_scores(
+    trainer: SemEnrichSFTTrainer | SemEnrichGRPOTrainer, test: Dataset | None, count: int
+) -> dict[str, float]:
+    """Scores and logs what the trained model writes about the first reports of the test split."""
+    if test is None or not count:
+        return {}
+    return _evaluation(trainer, test, count, "test").evaluate()
+
+
+def _evaluation(
+    trainer: SemEnrichSFTTrainer | SemEnrichGRPOTrainer, rows: Dataset, count: int, prefix: str
+) -> ReportEvaluation:
+    indexes = trainer.indexes.values()
+    scorer = ReportScorer(*indexes)
+    if "truth" in rows.column_names:
+        scorer = TruthScorer(rows["truth"][:count], *indexes)
+    return ReportEvaluation(
         trainer,
-        held_out,
-        TruthScorer(held_out["truth"][:count], *trainer.indexes.values()),
+        rows,
+        scorer,
         count,
         findings_column=trainer.args.findings_column,
         impression_column=trainer.args.impression_column,
         max_new_tokens=trainer.args.max_completion_length,
+        prefix=prefix,
     )
-    trainer.add_callback(evaluation)

@@ -107,7 +107,8 @@ def build_vlm(
         seed (`int`, *optional*, defaults to `0`): Seed of the weights.
 
     Returns:
-        `tuple`: The model and the processor; images are grey and any size, drawn to 64 x 64 pixels.
+        `tuple`: The model and the processor; images are grey or in colour and of any
+            size, drawn to 64 x 64 pixels.
     """
     chosen = SIZES[size]
     tokenizer = build_tokenizer(texts, chosen.vocabulary)
@@ -115,9 +116,8 @@ def build_vlm(
         image_processor=CLIPImageProcessor(
             size={"height": IMAGE_SIZE, "width": IMAGE_SIZE},
             do_center_crop=False,
-            do_convert_rgb=False,
-            image_mean=[0.5],
-            image_std=[0.25],
+            image_mean=[0.5] * 3,
+            image_std=[0.25] * 3,
         ),
         tokenizer=tokenizer,
         patch_size=PATCH,
@@ -139,7 +139,7 @@ def _config(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
         depths=[0],
         num_attention_heads=[1],
         key_dim=[8],
-        num_channels=1,
+        num_channels=3,
         image_size=IMAGE_SIZE,
         patch_size=PATCH,
     )

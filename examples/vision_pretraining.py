@@ -41,7 +41,7 @@ class WordClassifier(nn.Module):
         self.bias = nn.Parameter(torch.logit(frequencies, eps=1e-4))
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Gives logits `(batch, vocabulary)` of images `(batch, 1, height, width)`."""
+        """Gives logits `(batch, vocabulary)` of images `(batch, 3, height, width)`."""
         states = self.tower(pixel_values, output_hidden_states=True).hidden_states
         image = self.projector(states[self.layer]).mean(1).float()
         return self.scale * image @ self.words.weight.T + self.bias

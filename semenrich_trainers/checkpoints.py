@@ -1,13 +1,15 @@
-"""Checkpoints that carry the index they were trained with, and a card that names it."""
+"""Checkpoints that carry the index and the recipe of their run, and a card that names them."""
 
 from __future__ import annotations
 
+import json
 import os
 import textwrap
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import broadcast_object_list
 from huggingface_hub import ModelCard
 from transformers import ProcessorMixin, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
@@ -15,6 +17,13 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from semenrich_datasets.index import FindingsIndex
 from semenrich_trainers.formatting import DEFAULT_PROMPT
+from semenrich_trainers.run_recipe import (
+    Prompt,
+    Recipe,
+    check_folder,
+    describe_run,
+    write_recipe,
+)
 
 #: Folders beside the model's files: `FindingsIndex.from_pretrained(model, subfolder=...)`.
 FINDINGS_INDEX = "findings_index"
@@ -40,7 +49,7 @@ IndexOrName = FindingsIndex | str | os.PathLike[str]
 
 
 class IndexCheckpoints(Trainer):
-    """What both trainers change in saving: the indexes go where the model goes.
+    """What both trainers change in saving: the indexes and the recipe go where the model goes.
 
     The index holds every distinct sentence of its corpus, rare ones of single patients included,
     and is pushed with the model: set `hub_private_repo=True` unless the reports are public.
@@ -49,16 +58,66 @@ class IndexCheckpoints(Trainer):
     _name: str
     _paper: dict[str, str]
     indexes: dict[str, FindingsIndex]
+    #: What the rows to train on are, of [`~run_recipe.describe_rows`].
+    rows_recipe: Recipe
+    #: What the run is made of; None before training.
+    run_recipe: Recipe | None = None
+    #: Settings that this trainer reads at evaluations alone.
+    evaluation_settings: frozenset[str] = frozenset()
+
+    def train(
+        self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Trains, as [`~transformers.Trainer.train`]; a folder goes on with its own recipe only.
+
+        Without `resume_from_checkpoint` a run starts anew, also where its folder holds checkpoints
+        (a warning names them).
+
+        Args:
+            resume_from_checkpoint (`str` or `bool`, *optional*): A checkpoint, such as
+                [`last_checkpoint`] gives, or True for it.
+            args (`Any`): As of [`~transformers.Trainer.train`].
+            kwargs (`Any`): The same.
+
+        Returns:
+            [`~transformers.trainer_utils.TrainOutput`]
+
+        Raises:
+            `ValueError`: When the folder, or the checkpoint, is of another recipe: what differs is
+                named.
+        """
+        run = str(self.args.output_dir)
+        if resume_from_checkpoint is True:  # the newest one may have been cut off by a kill
+            resume_from_checkpoint = last_checkpoint(run) or True
+        self._check_recipe(run, resume_from_checkpoint or None)
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _check_recipe(self, run: str, checkpoint: str | bool | None) -> None:
+        # Kept, for training changes the model's configuration: its special tokens, for one.
+        recipe = self.run_recipe = describe_run(self, self.rows_recipe, self.run_recipe)
+        error: list[str | None] = [None]
+        if self.is_world_process_zero():
+            try:
+                check_folder(recipe, run, checkpoint if isinstance(checkpoint, str) else None)
+                write_recipe(recipe, run)
+            except ValueError as found:
+                error = [str(found)]
+        # One process reads the folder, and all of them stop, lest the others wait for it.
+        broadcast_object_list(error)
+        if error[0] is not None:
+            raise ValueError(error[0])
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Saves the model and, beside it, the indexes."""
+        """Saves the model and, beside it, the indexes and the recipe."""
         super().save_model(output_dir, _internal_call)
         if not self.args.should_save:
             return
         # The run's own folder too, and last: it is what is pushed from a checkpoint, and it stays
         # where `save_total_limit` deletes checkpoints, so that pickles find the index there.
         run = str(self.args.output_dir)
+        recipe = self.run_recipe or describe_run(self, self.rows_recipe)
         for folder in dict.fromkeys([output_dir or run, run]):
+            write_recipe(recipe, folder)
             for name, index in self.indexes.items():
                 index.save_pretrained(Path(folder, name))
 
@@ -76,7 +135,7 @@ class IndexCheckpoints(Trainer):
             template_path=str(_CARD),
             model=self.hub_model_id or str(self.args.output_dir),
             data=data,
-            prompt=DEFAULT_PROMPT,
+            messages=_card_messages(self.rows_recipe["prompt"], is_multimodal),
             trainer_name=self._name,
             indexes=self.indexes,
             rewards=self.card_rewards(),
@@ -88,6 +147,23 @@ class IndexCheckpoints(Trainer):
     def card_rewards(self) -> list[tuple[str, float]]:
         """Gives the rewards and their weights, for the card."""
         return []
+
+
+def _card_messages(prompt: Prompt | None, is_multimodal: bool) -> str:
+    """Gives the input of the card's example as Python: the prompt that was trained with."""
+    messages = [{"role": "user", "content": DEFAULT_PROMPT}] if prompt is None else prompt
+    if isinstance(messages, str):
+        return json.dumps(messages, ensure_ascii=False)
+    asked = next((row for row, one in enumerate(messages) if one["role"] == "user"), None)
+    lines = []
+    for row, message in enumerate(messages):
+        content: Any = message["content"]
+        if is_multimodal:
+            image = [{"type": "image", "url": "chest.png"}] if row == asked else []
+            content = [*image, {"type": "text", "text": content}]
+        shown = json.dumps({"role": message["role"], "content": content}, ensure_ascii=False)
+        lines.append(f"    {shown},\n")
+    return f"[\n{''.join(lines)}]"
 
 
 def open_indexes(

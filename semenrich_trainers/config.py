@@ -1,4 +1,4 @@
-"""What the configurations of both trainers add to TRL's."""
+"""What the configurations of both trainers add to TRL's, and what both trainers check."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class ReportConfig:
             Column of the reference impression.
         eval_reports (`int`, *optional*, defaults to `64`):
             Reports of the evaluation set, from its beginning, that are generated and scored at
-            each evaluation; 0 for none.
+            each evaluation; 0 for none. GRPO's own evaluation, which samples `num_generations_eval`
+            completions a report for its rewards, reads the same ones; with 0, all of the set.
         max_completion_length (`int`, *optional*, defaults to `512`):
             Most tokens of a generated report.
         adapter (`str`, *optional*, defaults to `"continue"`):
@@ -67,6 +68,16 @@ class ReportConfig:
             has_bf16 = not self.use_cpu and is_torch_bf16_gpu_available()
             self.bf16 = has_bf16 and not self.fp16
         super().__post_init__()  # type: ignore[misc]
+
+
+def check_config(args: Any, expected: type) -> None:
+    """Raises `TypeError` for a configuration that lacks our fields, such as TRL's own."""
+    if not isinstance(args, expected):
+        found = type(args).__name__
+        raise TypeError(
+            f"expected args to be a {expected.__name__}, found a {found}: make a "
+            f"{expected.__name__} with the same arguments; it takes all of {found}'s"
+        )
 
 
 def run_name(model: str | PreTrainedModel, method: str) -> str:

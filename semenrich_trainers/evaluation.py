@@ -32,7 +32,7 @@ class ReportEvaluation(TrainerCallback):
         dataset ([`~datasets.Dataset`] or [`~datasets.IterableDataset`]): Rows with `prompt`, the
             reference columns, and an `image` or `images` if any.
         scorer ([`ReportScorer`]): By an index.
-        count (`int`): How many rows to generate, from the first.
+        eval_reports (`int`): How many reports to generate and score, from the first row.
         findings_column (`str`, *optional*, defaults to `"findings"`): Reference findings.
         impression_column (`str`, *optional*, defaults to `"impression"`): Reference impression.
         max_new_tokens (`int`, *optional*, defaults to `512`): Length of a completion.
@@ -48,7 +48,7 @@ class ReportEvaluation(TrainerCallback):
         trainer: Trainer,
         dataset: Dataset | IterableDataset,
         scorer: ReportScorer,
-        count: int,
+        eval_reports: int,
         *,
         findings_column: str = "findings",
         impression_column: str = "impression",
@@ -58,9 +58,9 @@ class ReportEvaluation(TrainerCallback):
         self.trainer = trainer
         self.scorer = scorer
         if isinstance(dataset, IterableDataset):
-            self.rows: Any = list(islice(dataset, count))
+            self.rows: Any = list(islice(dataset, eval_reports))
         else:
-            self.rows = dataset.select(range(min(count, len(dataset))))
+            self.rows = dataset.select(range(min(eval_reports, len(dataset))))
         self.references: tuple[list[Any], list[Any]] = ([], [])
         for row in self.rows:
             check_column("prompt", row, "prompt")
@@ -84,15 +84,24 @@ class ReportEvaluation(TrainerCallback):
         """Adds to the metrics of an evaluation that has just been made."""
         if metrics is None or f"{self.prefix}_runtime" not in metrics or not len(self.rows):
             return
+        metrics.update(self.evaluate())
+
+    def evaluate(self) -> dict[str, float]:
+        """Generates, scores and logs now, as for a test set when training is over.
+
+        Returns:
+            `dict[str, float]`: The metrics of [`ReportScores`], with the prefix.
+        """
+        args, state = self.trainer.args, self.trainer.state
         scores = self.scorer(self.generate(), *self.references)
         report = {f"{self.prefix}_{name}": value for name, value in scores.metrics.items()}
-        metrics.update(report)
         # Not the trainer's own `log`: GRPO's would print and send its completions once more.
         Trainer.log(self.trainer, report)
         if state.is_world_process_zero:
             step = state.global_step
             log_table(args, f"{self.prefix}_reports", scores.reports, step)
             log_table(args, f"{self.prefix}_missed_clusters", scores.missed, step)
+        return report
 
     def generate(self) -> list[str]:
         """Gives the completion of each row, on all processes; each generates its share."""

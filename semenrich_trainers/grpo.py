@@ -19,11 +19,13 @@ from semenrich_trainers.checkpoints import (
     IndexOrName,
     open_indexes,
 )
-from semenrich_trainers.config import ReportConfig, run_name
+from semenrich_trainers.config import ReportConfig, check_config, run_name
 from semenrich_trainers.evaluation import add_report_evaluations
 from semenrich_trainers.formatting import completion_text
 from semenrich_trainers.named_rewards import NAMED_REWARDS, RewardContext, make_rewards
 from semenrich_trainers.report_scores import ReportScorer
+from semenrich_trainers.rows import check_columns, check_datasets, first_rows
+from semenrich_trainers.run_recipe import describe_rows
 from semenrich_trainers.tables import log_table
 
 _PAPERS = {
@@ -62,12 +64,14 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
     """[`~trl.GRPOTrainer`] for radiology reports.
 
     The only changes with respect to it: rewards are made by name from an index; the index is saved,
-    pushed and named in the model card; at each evaluation reports are generated and scored
-    ([`~evaluation.ReportEvaluation`]); with `log_completions` the reference findings join the table
-    of completions, and the most missed clusters are logged as a table, `missed_clusters`. The
-    cluster rewards log their precision and recall. A LoRA adapter is trained on (`args.adapter`),
-    and is its own reference where `beta` is above 0. A chat template that does not leave reports as
-    they are is wrapped into one that does ([`~chat_templates.use_report_chat_template`]).
+    pushed and named in the model card, and beside it the run's recipe, so that a folder goes on
+    with its own recipe only; at each evaluation reports are generated and scored
+    ([`~evaluation.ReportEvaluation`]), and the rewards are those of the same reports; with
+    `log_completions` the reference findings join the table of completions, and the most missed
+    clusters are logged as a table, `missed_clusters`. The cluster rewards log their precision and
+    recall. A LoRA adapter is trained on (`args.adapter`), and is its own reference where `beta` is
+    above 0. A chat template that does not leave reports as they are is wrapped into one that does
+    ([`~chat_templates.use_report_chat_template`]).
 
     Args:
         model (`str`, [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): To be trained,
@@ -81,6 +85,10 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         eval_dataset (`Dataset` or `dict[str, Dataset]`, *optional*): Rows as those to train on.
         kwargs (`Any`): As of [`~trl.GRPOTrainer`], such as `train_dataset` (rows with `prompt` and
             the reference columns) and `peft_config`.
+
+    Raises:
+        `TypeError`: When `args` are TRL's.
+        `ValueError`: When a dataset lacks a column, or `remove_unused_columns` would take it away.
 
     Example:
         ```python
@@ -105,7 +113,12 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         **kwargs: Any,
     ) -> None:
         args = args or SemEnrichGRPOConfig(run_name(model, "GRPO"))
+        check_config(args, SemEnrichGRPOConfig)
         self.findings_column = args.findings_column
+        self._references = _references(args)
+        train_dataset = kwargs.get("train_dataset")
+        self._check_datasets(args, train_dataset, eval_dataset, kwargs)
+        self.rows_recipe = describe_rows(train_dataset, list(self._references))
         self.indexes = open_indexes(index, impression_index)
         context = RewardContext(
             self.indexes[FINDINGS_INDEX],
@@ -121,7 +134,7 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
                 *reward_funcs,
             ],
             args=args,
-            eval_dataset=eval_dataset,
+            eval_dataset=first_rows(eval_dataset, args.eval_reports),
             **open_policy(model, args, kwargs, truncation_side="left", padding_side="left"),
         )
         rows: Any = self.train_dataset
@@ -133,6 +146,25 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
     def card_rewards(self) -> list[tuple[str, float]]:
         """Gives the rewards and their weights, for the card."""
         return list(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True))
+
+    def _check_datasets(
+        self, args: SemEnrichGRPOConfig, train_dataset: Any, eval_dataset: Any, kwargs: Any
+    ) -> None:
+        if args.remove_unused_columns:
+            raise ValueError(
+                "remove_unused_columns=True takes away the columns that rewards compare with: pass "
+                "remove_unused_columns=False"
+            )
+        # An environment hands out its own prompts.
+        prompt = {} if kwargs.get("environment_factory") else {"prompt": "prompt"}
+        columns = {**prompt, **self._references}
+        check_datasets(train_dataset, "train_dataset", columns, remove_unused_columns=False)
+        check_datasets(eval_dataset, "eval_dataset", columns, remove_unused_columns=False)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Any:
+        # A stream may not tell its columns earlier than here.
+        check_columns(inputs[0], "the first batch", self._references)
+        return super()._generate_and_score_completions(inputs)
 
     def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any) -> Any:
         column = self.findings_column
@@ -149,3 +181,11 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         written = [completion_text(completion) for completion in table["completion"]]
         missed = self._scorer.most_missed(written, list(table["extra"][self.findings_column]))
         log_table(self.args, "missed_clusters", missed, self.state.global_step)
+
+
+def _references(args: SemEnrichGRPOConfig) -> dict[str, str]:
+    """The columns that are read at each step, by the argument that names them."""
+    columns = {args.findings_column: "findings_column"}
+    if set(args.rewards) - {"format"}:
+        columns[args.impression_column] = "impression_column"
+    return columns

@@ -16,9 +16,11 @@ from semenrich_trainers.checkpoints import (
     IndexOrName,
     open_indexes,
 )
-from semenrich_trainers.config import ReportConfig, run_name
+from semenrich_trainers.config import ReportConfig, check_config, run_name
 from semenrich_trainers.evaluation import add_report_evaluations
 from semenrich_trainers.report_scores import ReportScorer
+from semenrich_trainers.rows import check_datasets, column_names
+from semenrich_trainers.run_recipe import describe_rows
 
 
 @dataclass
@@ -38,10 +40,11 @@ class SemEnrichSFTConfig(ReportConfig, SFTConfig):
 class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
     """[`~trl.SFTTrainer`] for radiology reports.
 
-    The only changes with respect to it: the index is saved, pushed and named in the model card;
-    at each evaluation reports are generated and scored ([`~evaluation.ReportEvaluation`]); a
-    LoRA adapter is trained on (`args.adapter`); a chat template that does not leave reports as they
-    are is wrapped into one that does ([`~chat_templates.use_report_chat_template`]).
+    The only changes with respect to it: the index is saved, pushed and named in the model card, and
+    the run's recipe beside it, so that a folder goes on with its own recipe only; at each
+    evaluation reports are generated and scored ([`~evaluation.ReportEvaluation`]); a LoRA adapter
+    is trained on (`args.adapter`); a chat template that does not leave reports as they are is
+    wrapped into one that does ([`~chat_templates.use_report_chat_template`]).
 
     Args:
         model (`str`, [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): To be trained,
@@ -56,6 +59,11 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
             columns.
         kwargs (`Any`): As of [`~trl.SFTTrainer`], such as `peft_config`.
 
+    Raises:
+        `TypeError`: When `args` are TRL's.
+        `ValueError`: When a dataset lacks a column, or has a transform and
+            `remove_unused_columns` is not False.
+
     Example:
         ```python
         >>> trainer = SemEnrichSFTTrainer(model, index=index, train_dataset=train)
@@ -66,6 +74,7 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
     _tag_names = ["trl", "sft", "semenrich"]  # noqa: RUF012 - as TRL declares it
     _name = "SemEnrich SFT"
     _paper = SEMENRICH_PAPER
+    evaluation_settings = frozenset({"max_completion_length"})
 
     def __init__(
         self,
@@ -79,6 +88,9 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
         **kwargs: Any,
     ) -> None:
         args = args or SemEnrichSFTConfig(run_name(model, "SFT"))
+        check_config(args, SemEnrichSFTConfig)
+        self._check_datasets(args, train_dataset, eval_dataset, kwargs.get("formatting_func"))
+        self.rows_recipe = describe_rows(train_dataset, list(_references(args)))
         self.indexes = open_indexes(index, impression_index)
         super().__init__(
             args=args,
@@ -98,3 +110,25 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
     def _fit_chat_template(self, dataset: Any, processing_class: Any) -> None:
         if is_conversational(next(iter(dataset))):
             use_report_chat_template(processing_class)
+
+    @staticmethod
+    def _check_datasets(
+        args: SemEnrichSFTConfig, train_dataset: Any, eval_dataset: Any, formatting_func: Any
+    ) -> None:
+        removes = args.remove_unused_columns
+        # TRL learns rows of these forms too.
+        other_forms = {"messages", "input_ids", args.dataset_text_field}
+        names = train_dataset is not None and column_names(train_dataset)
+        is_other = formatting_func is not None or bool(names and other_forms.intersection(names))
+        formatted = {} if is_other else {"prompt": "prompt", "completion": "completion"}
+        check_datasets(train_dataset, "train_dataset", formatted, remove_unused_columns=removes)
+        references = _references(args) if args.eval_reports else {}
+        columns = {**formatted, **references}
+        check_datasets(eval_dataset, "eval_dataset", columns, remove_unused_columns=removes)
+
+
+def _references(args: SemEnrichSFTConfig) -> dict[str, str]:
+    return {
+        args.findings_column: "findings_column",
+        args.impression_column: "impression_column",
+    }

@@ -1,14 +1,20 @@
 """The training scripts run on the phantom with the tiny model, two steps each."""
 
 import json
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import generate_reports
 import pytest
 import train_grpo
 import train_sft
 from learning_curves import draw, read_history
 from phantom_truth_scores import truth_scores
 from report_task import RECIPES, parse_arguments
+from tiny_vlm import build_vlm
+from transformers import LlamaForCausalLM
 
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.phantom import load_phantom
@@ -16,7 +22,7 @@ from semenrich_trainers import ReportFormatter, SemEnrichGRPOConfig, SemEnrichSF
 from semenrich_trainers.formatting import completion_text
 
 SMALL = (
-    "--studies 60 --vision_steps 2 --held_out 4 --max_steps 2 --eval_steps 2 --save_steps 2 "
+    "--studies 60 --vision_steps 2 --test_reports 4 --max_steps 2 --eval_steps 2 --save_steps 2 "
     "--eval_reports 4 --max_completion_length 8 --per_device_train_batch_size 4 --logging_steps 1"
 ).split()
 
@@ -42,8 +48,9 @@ def logged(folder: Path) -> set[str]:
     return {name for entry in history for name in entry}
 
 
-def test_sft_trains_evaluates_and_saves(sft: Path) -> None:
+def test_sft_trains_evaluates_tests_and_saves(sft: Path) -> None:
     assert {"loss", "eval_truth_f1", "eval_cluster_f1"} < logged(sft)
+    assert {"test_truth_f1", "test_cluster_f1"} < logged(sft)
     assert (sft / "findings_index").is_dir()
 
 
@@ -61,6 +68,54 @@ def test_recipes_are_read(recipe: str, tmp_path: Path) -> None:
     _, args, model = parse_arguments(config, "", [*argv, "--bf16", "false", "--seed", "7"])
     assert args.seed == 7
     assert "qwen" not in recipe or model.model_name_or_path.startswith("Qwen/")
+    assert args.report_to == []  # what a recipe reports to would have to be installed
+
+
+def test_a_run_in_the_same_folder_resumes_and_with_another_column_is_an_error(
+    sft: Path, index: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = shutil.copytree(sft, tmp_path / "run")
+    arguments = ["--model_size", "tiny", "--index", index, "--output_dir", str(run)]
+    train_sft.main([*SMALL, *arguments])
+    assert f"Resuming from {run}/checkpoint-2, after step 2" in caplog.text
+    with pytest.raises(ValueError, match="then 'complete_findings', now 'findings'"):
+        train_sft.main([*SMALL, *arguments, "--findings_column", "findings"])
+
+
+def test_reports_are_generated_with_the_prompt_of_the_training(
+    sft: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def note(model: object, processor: object, rows: Iterable[dict[str, Any]], **_: Any) -> Any:
+        asked.extend(row["prompt"] for row in rows)
+        return [""]
+
+    monkeypatch.setattr("semenrich_trainers.generate_completions", note)
+    arguments = ["--test_reports", "1", "--output", str(tmp_path / "reports.jsonl")]
+    generate_reports.main(["--model", str(sft), *arguments])
+    generate_reports.main(["--model", str(sft), *arguments, "--prompt", "Another one."])
+    texts = [message["content"] for prompt in asked for message in prompt]
+    assert texts == ["Report this chest X-ray.", "Another one."]
+
+
+def test_text_models_learn_from_a_csv_file(index: str, tmp_path: Path) -> None:
+    reports = load_phantom(60, images=False).select_columns(["findings", "impression"])
+    reports.to_csv(tmp_path / "reports.csv")
+    model, processor = build_vlm(reports["findings"], "tiny")
+    tokenizer = processor.tokenizer
+    tokenizer.chat_template = processor.chat_template
+    LlamaForCausalLM(model.config.text_config).save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    files = ["--dataset", str(tmp_path / "reports.csv"), "--index", index]
+    column = ["--findings_column", "findings"]
+    arguments = ["--model_name_or_path", str(tmp_path / "model"), *files, *column]
+    # The column that phantoms are sorted by is none of a tokenized dataset.
+    arguments += ["--remove_unused_columns", "true"]
+    train_sft.main([*SMALL, *arguments, "--output_dir", str(tmp_path / "sft")])
+    assert {"loss", "eval_loss", "eval_cluster_f1"} < logged(tmp_path / "sft")
+    with pytest.raises(ValueError, match=r"expected a column image.*--model_name_or_path"):
+        train_sft.main([*SMALL, *files, *column, "--output_dir", str(tmp_path / "none")])
 
 
 def test_truth_scores() -> None:

@@ -50,6 +50,10 @@ def test_it_is_saved_loaded_and_reads_the_image(tmp_path: Path) -> None:
     assert generate_completions(loaded, reader, rows, max_new_tokens=8) == generate_completions(
         model, processor, rows, max_new_tokens=8
     )
+    colour = [{**row, "image": row["image"].convert("RGB")} for row in rows]
+    assert generate_completions(loaded, reader, colour, max_new_tokens=8) == generate_completions(
+        model, processor, rows, max_new_tokens=8
+    )
     text = reader.apply_chat_template(ROWS[0]["prompt"], tokenize=False)
     inputs = reader(text=["<image>" + text] * 2, images=[[row["image"]] for row in rows])
     tensors = {name: torch.as_tensor(value) for name, value in inputs.items()}

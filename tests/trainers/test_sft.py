@@ -170,6 +170,7 @@ def test_a_killed_run_resumes_with_the_same_curve(index, tmp_path):
         "checkpoint-2",
         "checkpoint-4",
         "findings_index",
+        "run_recipe.json",
     ]
     checkpoint = last_checkpoint(tmp_path / "killed")
     assert checkpoint == str(tmp_path / "killed" / "checkpoint-2")

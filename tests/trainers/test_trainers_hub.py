@@ -46,6 +46,7 @@ print("=>", json.dumps([index.digest, pushed]))
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from trainer_fakes import make_dataset
 from semenrich_trainers import generate_completions
+from semenrich_trainers.run_recipe import trained_prompt
 
 index = FindingsIndex.from_pretrained(
     "me/x", subfolder="findings_index", encoder=UnusableEncoder()
@@ -59,11 +60,13 @@ info = HfApi().model_info("me/x")
 files = [file.rfilename for file in info.siblings]
 from huggingface_hub import ModelCard
 card = ModelCard.load("me/x").content
-print("=>", json.dumps([index.digest, len(written), info.private, files, card]))
+prompts = [trained_prompt("me/x") == rows[0]["prompt"], trained_prompt("me/none")]
+print("=>", json.dumps([index.digest, len(written), info.private, files, card, prompts]))
 """
     )
-    again, count, private, files, card = json.loads(loaded.split("=>")[1])
+    again, count, private, files, card, prompts = json.loads(loaded.split("=>")[1])
     assert (again, count, private) == (digest, 2, True)
+    assert prompts == [True, None]
     assert not [name for name in files if name.startswith(("_tables", "checkpoint"))]
     assert f"`{digest[:12]}`" in card
     assert 'from_pretrained("me/x", subfolder="findings_index")' in card
