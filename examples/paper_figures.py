@@ -94,19 +94,21 @@ def draw_curves(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
     _save(figure, path)
 
 
-def draw_pruning(points: list[dict[str, Any]], path: Path) -> None:
-    """Draws quality over the tokens that were generated."""
-    figure, axis = plt.subplots(figsize=(5, 3.4))
-    for point in points:
-        axis.plot(point["tokens"], point["quality"], marker="o", color=_INK)
-        axis.annotate(
-            point["name"],
-            (point["tokens"], point["quality"]),
-            textcoords="offset points",
-            xytext=(4, 4),
-            fontsize="x-small",
+def draw_pruning(lines: list[dict[str, Any]], path: Path) -> None:
+    """Draws quality over the tokens that were drawn, means over the seeds."""
+    figure, axis = plt.subplots(figsize=(5.5, 3.6))
+    ways: dict[str, dict[tuple[int, float], list[dict[str, Any]]]] = {}
+    for line in lines:
+        same = ways.setdefault(line["method"], {})
+        same.setdefault((line["n"], line["keep"]), []).append(line)
+    for method, points in ways.items():
+        means = sorted(
+            tuple(sum(one[name] for one in same) / len(same) for name in ("tokens", "all_f1"))
+            for same in points.values()
         )
-    axis.set(xlabel="tokens generated per study", ylabel="truth F1, all statements")
+        axis.plot(*zip(*means, strict=True), marker="o", label=method, linewidth=1.2)
+    axis.set(xlabel="tokens drawn", ylabel="truth F1, all statements")
+    axis.legend(fontsize="x-small")
     axis.grid(alpha=0.3)
     _save(figure, path)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pruning_curve import as_table
+
 #: Figures of a table by its title; those in percent are shares.
 TABLES = {
     "Against the complete truth": {
@@ -52,7 +54,7 @@ def to_markdown(tables: Mapping[str, Any]) -> str:
             parts.append(_table(arms, base, figures, distinct))
     if tables.get("pruning"):
         parts.append("### Best of N, stopped on the way\n")
-        parts.append(_pruning(tables["pruning"]))
+        parts.append(as_table(tables["pruning"]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -92,16 +94,6 @@ def _distinct(runs: Mapping[str, Any], stage: str) -> dict[str, float]:
         if kind == stage:
             found.setdefault(arm, []).append(values["distinct"])
     return {arm: sum(counts) / len(counts) for arm, counts in found.items()}
-
-
-def _pruning(points: Sequence[Mapping[str, Any]]) -> str:
-    names = [name for name in points[0] if name != "name"]
-    lines = [_row(["way", *names]), _row(["---"] * (len(names) + 1))]
-    for point in points:
-        values = [point.get(name) for name in names]
-        cells = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in values]
-        lines.append(_row([str(point["name"]), *cells]))
-    return "\n".join(lines)
 
 
 def _row(cells: Sequence[str]) -> str:

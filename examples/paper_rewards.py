@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from semenrich_datasets import FindingsIndex
-from semenrich_trainers.rewards import ClusterReward, SentenceReward, SetDistanceReward
+from semenrich_trainers.rewards import (
+    ClusterReward,
+    PaperClusterReward,
+    SentenceReward,
+    SetDistanceReward,
+)
 
 COLUMN = {"findings_column": "safe_findings"}
 
@@ -14,7 +19,9 @@ Indexes = Mapping[str, FindingsIndex]
 
 REWARDS: dict[str, Callable[[Indexes], Any]] = {
     "sentence": lambda made: SentenceReward(**COLUMN),
-    "paper": lambda made: ClusterReward(made["paper_index"], **COLUMN),
+    "paper": lambda made: PaperClusterReward(
+        made["paper_index"], made["paper_impressions"], **COLUMN
+    ),
     "unit": lambda made: ClusterReward(made["index"], made["impressions"], **COLUMN),
     "surprise": lambda made: ClusterReward(
         made["index"], made["impressions"], weights="surprise", **COLUMN

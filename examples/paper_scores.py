@@ -102,7 +102,7 @@ def cut_to(completions: Sequence[str], others: Sequence[str]) -> list[str]:
     return cut
 
 
-def figures_of(scores: Scores) -> dict[str, Figure]:
+def figures_of(scores: Scores, bands: Sequence[str] = tuple(BANDS)) -> dict[str, Figure]:
     """Makes the figures of a run, each of which can be had of any part of the studies."""
     column = {name: np.array(values, dtype=float)[:, None] for name, values in scores.items()}
 
@@ -121,7 +121,7 @@ def figures_of(scores: Scores) -> dict[str, Figure]:
         pairs = ((f"{sign}_true", f"{sign}_said"), (f"{sign}_found", f"{sign}_there"))
         figures[f"{sign}_f1"] = harmonic(*pairs)
         figures[f"{sign}_precision"], figures[f"{sign}_recall"] = (ratio(*one) for one in pairs)
-    for band in BANDS:
+    for band in bands:
         pairs = ((f"{band}_both", f"{band}_said"), (f"{band}_both", f"{band}_there"))
         figures[f"{band}_f1"] = harmonic(*pairs)
     means = ("bleu_complete", "bleu_cut", "bleu_written", "unit_complete", "unit_written")

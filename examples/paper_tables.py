@@ -137,7 +137,13 @@ def _data(experiment: Experiment, name: str, folder: Path) -> dict[str, Any]:
     )
     impressions = FindingsIndex.build(train, text_column="impression")
     paper = FindingsIndex.build(train, text_column="findings", preset="paper")
-    for kind, one in {"index": index, "impressions": impressions, "paper_index": paper}.items():
+    made = {
+        "index": index,
+        "impressions": impressions,
+        "paper_index": paper,
+        "paper_impressions": FindingsIndex.build(train, text_column="impression", preset="paper"),
+    }
+    for kind, one in made.items():
         one.save_pretrained(folder / kind)
     add_arm_columns(train, index, paper, encoder).save_to_disk(str(folder / "train"))
     held_out = load_phantom(experiment.held_out, seed=1, unsaid=experiment.unsaid)
@@ -172,7 +178,7 @@ def _grpo(experiment: Experiment, name: str, folder: Path) -> dict[str, Any]:
     _, reward, seed = name.split("/")
     scale, data = Scale(**experiment.scale), Path(experiment.output_dir, "data")
     train, held_out, index = open_data(data)
-    kinds = ("index", "impressions", "paper_index")
+    kinds = ("index", "impressions", "paper_index", "paper_impressions")
     indexes = {kind: FindingsIndex.from_pretrained(data / kind) for kind in kinds}
     rows = train.map(ReportFormatter("safe_findings", prompt=PROMPT), batched=True)
     log = run_grpo(
@@ -192,10 +198,11 @@ def _grpo(experiment: Experiment, name: str, folder: Path) -> dict[str, Any]:
 
 def _pruning(experiment: Experiment, name: str, folder: Path) -> dict[str, Any]:
     from paper_pruning import measure_pruning
+    from paper_runs import Scale
 
-    _, held_out, index = open_data(Path(experiment.output_dir, "data"))
+    train, held_out, _ = open_data(Path(experiment.output_dir, "data"))
     model = Path(experiment.output_dir, GRPO_FROM, "model")
-    return {"curve": measure_pruning(model, held_out, index, experiment.scale)}
+    return {"curve": measure_pruning(model, held_out, train, Scale(**experiment.scale))}
 
 
 def open_data(folder: Path) -> tuple[Any, Any, Any]:
@@ -216,27 +223,34 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def run_all(experiment: Experiment, names: Sequence[str], workers: int) -> None:
-    """Runs what is missing, in as many processes as there are workers."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    run_piece(experiment, "data", cores or 1)
-    threads = max((cores or 1) // workers, 1)
+    """Runs what is missing, in as many processes as there are workers, or in this one with 0."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    run_piece(experiment, "data", cores)
     left = [name for name in names if not Path(experiment.output_dir, name, "result.json").exists()]
-    began = time.perf_counter()
     # What later runs start from is made before them.
     for group in ([GRPO_FROM], [name for name in left if name != GRPO_FROM]):
         group = [name for name in group if name in left]
-        # A process a run: trainers leave gigabytes behind.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, max_tasks_per_child=1) as pool:
-            running = {pool.submit(run_piece, experiment, name, threads): name for name in group}
-            for done, future in enumerate(as_completed(running), 1):
-                minutes = (time.perf_counter() - began) / 60
-                seconds = future.result()
-                print(
-                    f"[{minutes:5.1f} min] {done} of {len(group)}: {running[future]} "
-                    f"in {seconds:.0f} s",
-                    flush=True,
-                )
+        if group and workers:
+            _run_beside(experiment, group, workers, max(cores // workers, 1))
+        for name in () if workers else group:
+            run_piece(experiment, name, cores)
+
+
+def _run_beside(experiment: Experiment, names: Sequence[str], workers: int, threads: int) -> None:
+    # A process a run: trainers leave gigabytes behind.
+    context = multiprocessing.get_context("spawn")
+    began = time.perf_counter()
+    with ProcessPoolExecutor(workers, context, max_tasks_per_child=1) as pool:
+        running = {pool.submit(run_piece, experiment, name, threads): name for name in names}
+        for done, future in enumerate(as_completed(running), 1):
+            seconds = future.result()
+            minutes = (time.perf_counter() - began) / 60
+            print(
+                f"[{minutes:5.1f} min] {done} of {len(names)}: {running[future]} in {seconds:.0f} s",
+                flush=True,
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -247,12 +261,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, default=RECIPE, help="the recipe")
     parser.add_argument("--quick", action="store_true", help="almost nothing of each")
     parser.add_argument("--only", default="", help="names of runs begin so; 'tables' runs none")
-    parser.add_argument("--workers", type=int, default=2, help="runs at a time")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time; 0: in this process")
     parser.add_argument("--results", type=Path, help="folder of the tables; default docs/paper")
     args = parser.parse_args(argv)
     experiment = Experiment(**yaml.safe_load(args.config.read_text(encoding="utf-8")))
     if args.quick:
-        experiment = experiment.quick()
+        experiment, args.workers = experiment.quick(), 0
     results = args.results or (Path(experiment.output_dir, "tables") if args.quick else RESULTS)
     run_all(
         experiment, [one for one in pieces(experiment) if one.startswith(args.only)], args.workers

@@ -1,0 +1,69 @@
+"""What stopping poor candidates on the way costs in truth and saves in tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from paper_arms import PROMPT
+from paper_runs import Scale, open_model
+from paper_scores import figures_of
+from phantom_truth_scores import TruthCounts, count_statements
+from pruning_curve import pruning_curve
+
+from semenrich_trainers.rewards import BleuReward
+
+#: Candidates a study, and studies: sampling eight of each is as much work as a run's other studies.
+CANDIDATES = 8
+STUDIES = 200
+SEEDS = 2
+
+
+def measure_pruning(model: Path, studies: Any, train: Any, scale: Scale) -> list[dict[str, Any]]:
+    """Measures greedy reports, best of N, and best of N stopped on the way, with two seeds.
+
+    Args:
+        model (`Path`): Folder of a trained model.
+        studies (`Dataset`): Held out.
+        train (`Dataset`): What the model was trained on: the corpus to be near to.
+        scale ([`Scale`]): How long a report may be.
+
+    Returns:
+        `list[dict]`: Of [`~pruning_curve.pruning_curve`].
+    """
+    policy, processor = open_model(model)
+    studies = studies.select(range(min(STUDIES, len(studies))))
+    messages = [{"role": "user", "content": PROMPT}]
+    rows = [{"image": image, "prompt": messages} for image in studies["image"]]
+    texts = studies.remove_columns("image")
+
+    def score(completions: Sequence[str]) -> dict[str, float]:
+        return truth_of(completions, texts)
+
+    return [
+        line
+        for seed in range(SEEDS)
+        for line in pruning_curve(
+            policy,
+            processor,
+            rows,
+            score,
+            CANDIDATES,
+            seed=seed,
+            corpus=train["safe_findings"][:1000],
+            batch_size=25,
+            max_new_tokens=scale.max_new_tokens,
+        )
+    ]
+
+
+def truth_of(completions: Sequence[str], studies: Any) -> dict[str, float]:
+    """Gives the figures that the ways are compared in."""
+    counts = [count_statements(*pair) for pair in zip(completions, studies["truth"], strict=True)]
+    scores = {name: [float(getattr(one, name)) for one in counts] for name in TruthCounts._fields}
+    bleu = BleuReward(impression_column=None)(completions, findings=studies["complete_findings"])
+    scores["bleu_complete"] = [(one or 0.0) / 2 for one in bleu]
+    figures = figures_of(scores, bands=())
+    kept = ("bleu_complete", "all_f1", "abnormal_f1", "harm")
+    return {name: figures[name].value for name in kept}
