@@ -15,7 +15,7 @@ from report_task import (
     add_truth_evaluation,
     format_reports,
     load_reports,
-    open_index,
+    open_indexes,
     open_model,
     parse_arguments,
 )
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> SemEnrichSFTTrainer:
     """Trains, evaluates and saves."""
     task, args, model_config = parse_arguments(SemEnrichSFTConfig, "sft_phantom.yaml", argv)
     reports, held_out = load_reports(task)
-    index = open_index(task, reports)
+    index, impression_index = open_indexes(task, args, reports)
     train = format_reports(reports, task, args, index)
     test = format_reports(held_out, task, args, index)
     model, processor = open_model(task, model_config, args, train)
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> SemEnrichSFTTrainer:
         model,
         args,
         index=index,
+        impression_index=impression_index,
         train_dataset=train,
         eval_dataset=test,
         processing_class=processor,
