@@ -4,9 +4,10 @@
     python examples/enrich_dataset.py --dataset me/my-reports --output runs/enriched \
         --push_to_hub me/my-reports-enriched --push_index_to_hub me/my-index
 
-Writes OUTPUT/index, and OUTPUT/data with a Parquet file per split, for `--index` and `--dataset` of
-the training scripts. The index is fitted on the split "train" alone, so that nothing of a held-out
-report is learned; a dataset of one split is divided into "train" and "test" first.
+Writes OUTPUT/index, OUTPUT/impression_index, and OUTPUT/data with a Parquet file per split, for
+`--index`, `--impression_index` and `--dataset` of the training scripts. The indexes are fitted on
+the split "train" alone, so that nothing of a held-out report is learned; a dataset of one split is
+divided into "train" and "test" first.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class EnrichArguments:
         default_factory=lambda: ["impression"],
         metadata={"help": "Columns of the same study that an addition must not contradict."},
     )
+    impression_column: str = field(
+        default="impression",
+        metadata={"help": "Column of the impression, for an index of its own where it is there."},
+    )
     index: str | None = field(
         default=None, metadata={"help": "Folder or Hub id of an index; fitted when not given."}
     )
@@ -57,6 +62,10 @@ class EnrichArguments:
     push_index_to_hub: str | None = field(
         default=None, metadata={"help": "Hub id of a model repository to push the index to."}
     )
+    push_impression_index_to_hub: str | None = field(
+        default=None,
+        metadata={"help": "Hub id of a model repository to push the index of impressions to."},
+    )
     private: bool = field(
         default=True, metadata={"help": "Whether new repositories on the Hub are private."}
     )
@@ -71,9 +80,9 @@ def main(argv: Sequence[str] | None = None) -> DatasetDict:
     from semenrich_datasets.audit.summary import summarize
 
     reports = load_splits(args)
+    preset: Literal["safe", "paper"] = "safe" if args.preset == "safe" else "paper"
     if args.index is None:
-        build_preset: Literal["safe", "paper"] = "safe" if args.preset == "safe" else "paper"
-        index = FindingsIndex.build(reports["train"], args.text_column, preset=build_preset)
+        index = FindingsIndex.build(reports["train"], args.text_column, preset=preset)
     else:
         index = FindingsIndex.from_pretrained(args.index)
     enricher = SemEnricher(
@@ -81,12 +90,18 @@ def main(argv: Sequence[str] | None = None) -> DatasetDict:
     )
     enriched = reports.map(enricher, batched=True, num_proc=args.num_proc)
     index.save_pretrained(Path(args.output, "index"))
+    impressions = None
+    train = reports["train"]
+    if args.impression_column in train.column_names and any(train[args.impression_column]):
+        said = train.select_columns([args.impression_column])
+        impressions = FindingsIndex.build(said, args.impression_column, preset=preset)
+        impressions.save_pretrained(Path(args.output, "impression_index"))
     folder = Path(args.output, "data")
     folder.mkdir(parents=True, exist_ok=True)
     for name, split in enriched.items():
         split.to_parquet(folder / f"{name}.parquet")
         print(f"[{name}]\n{summarize(split, enricher)}")
-    push(args, index, enriched, enricher)
+    push(args, index, impressions, enriched, enricher)
     return enriched
 
 
@@ -108,13 +123,22 @@ def load_splits(args: EnrichArguments) -> DatasetDict:
 
 
 def push(
-    args: EnrichArguments, index: FindingsIndex, enriched: DatasetDict, enricher: SemEnricher
+    args: EnrichArguments,
+    index: FindingsIndex,
+    impressions: FindingsIndex | None,
+    enriched: DatasetDict,
+    enricher: SemEnricher,
 ) -> None:
     """Pushes what is to be pushed."""
     from semenrich_datasets.audit import push_enriched
 
     if args.push_index_to_hub is not None:
         print(index.push_to_hub(args.push_index_to_hub, private=args.private))
+    if args.push_impression_index_to_hub is not None:
+        if impressions is None:
+            msg = f"expected a column {args.impression_column!r} to push an index of, found none"
+            raise ValueError(f"{msg}: name one with --impression_column")
+        print(impressions.push_to_hub(args.push_impression_index_to_hub, private=args.private))
     if args.push_to_hub is not None:
         place = args.push_index_to_hub or args.index
         named = None if place is None or Path(place).is_dir() else place

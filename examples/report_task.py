@@ -46,6 +46,10 @@ class TaskArguments:
         default=None,
         metadata={"help": "Folder or Hub id of a findings index; built when not given."},
     )
+    impression_index: str | None = field(
+        default=None,
+        metadata={"help": "Folder or Hub id of an index of impressions; built when not given."},
+    )
     index_reports: int = field(
         default=2000, metadata={"help": "Reports that an index is built on when none is given."}
     )
@@ -93,12 +97,23 @@ def load_task_splits(task: TaskArguments, config: SFTConfig | GRPOConfig) -> Spl
     return load_phantom_splits(task.studies, config.eval_reports, task.test_reports)
 
 
-def open_index(task: TaskArguments, reports: Dataset) -> FindingsIndex:
-    """Gives the index named, or one built on the first of the reports."""
-    if task.index is not None:
-        return FindingsIndex.from_pretrained(task.index)
+def open_indexes(
+    task: TaskArguments, config: ReportConfig, reports: Dataset
+) -> tuple[FindingsIndex, FindingsIndex]:
+    """Gives the indexes of findings and of impressions: those named, or built on the first reports.
+
+    Both are of one preset: that of the rewards where they are published ones, else "safe".
+    """
+    preset: Any = getattr(config, "reward_preset", "safe")
+    named = {"findings": task.index, config.impression_column: task.impression_index}
     first = reports.select(range(min(task.index_reports, len(reports))))
-    return FindingsIndex.build(first.select_columns(["findings"]))
+    findings, impressions = (
+        FindingsIndex.build(first.select_columns([column]), column, preset=preset)
+        if place is None
+        else FindingsIndex.from_pretrained(place)
+        for column, place in named.items()
+    )
+    return findings, impressions
 
 
 def format_reports(

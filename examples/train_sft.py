@@ -16,7 +16,7 @@ from report_task import (
     format_reports,
     load_task_splits,
     log_test_scores,
-    open_index,
+    open_indexes,
     open_model,
     parse_arguments,
 )
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> SemEnrichSFTTrainer:
     """Trains, evaluates and saves."""
     task, args, model_config = parse_arguments(SemEnrichSFTConfig, "sft_phantom.yaml", argv)
     splits = load_task_splits(task, args)
-    index = open_index(task, splits.train)
+    index, impression_index = open_indexes(task, args, splits.train)
     train = format_reports(splits.train, task, args, index)
     validation = format_reports(splits.validation, task, args, index)
     test = None if splits.test is None else format_reports(splits.test, task, args, index)
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> SemEnrichSFTTrainer:
         model,
         args,
         index=index,
+        impression_index=impression_index,
         train_dataset=train,
         eval_dataset=validation,
         processing_class=processor,

@@ -52,7 +52,9 @@ def test_splits_stay_and_the_index_is_fitted_on_train_alone(tmp_path, monkeypatc
 
     monkeypatch.setattr(FindingsIndex, "build", build)
     splits = enrich(["--dataset", str(folder), "--output", str(tmp_path / "out")])
-    assert fitted == [(30, "findings", "safe")]
+    assert fitted == [(30, "findings", "safe"), (30, "impression", "safe")]
+    for name in ("index", "impression_index"):
+        assert (tmp_path / "out" / name / "config.json").exists()
     assert len(splits["test"]) == 6
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semenrich_datasets.enrich.reasons import Reason
-from semenrich_datasets.reading import Lexicon, Reading
+from semenrich_datasets.reading import Assertion, Lexicon, Reading
 
 # Share of words that the lexicon does not hold, from which on a report is in no known language.
 _FOREIGN_SHARE = 0.4
@@ -55,11 +55,17 @@ def _is_of_kind(findings: Sequence[Reading], exam: Reading, lexicon: Lexicon) ->
     if exam.names_outside and lexicon.names_studies and not exam.names_study:
         return False  # "shoulder", "abdomen"
     inside = sum(
-        reading.understood and any(said.concept in lexicon.region for said in reading.assertions)
+        reading.understood and any(_names_region(said, lexicon) for said in reading.assertions)
         for reading in findings
     )
     elsewhere = sum(reading.names_elsewhere for reading in findings)
     return not lexicon.region or inside > elsewhere
+
+
+def _names_region(said: Assertion, lexicon: Lexicon) -> bool:
+    """Whether it speaks of the region; "normal examination" does not say of which it is."""
+    sums_up = said.concept in lexicon.summaries and said.narrowing is None
+    return said.concept in lexicon.region and not sums_up
 
 
 def _ends_elsewhere(findings: Sequence[Reading], lexicon: Lexicon) -> bool:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from semenrich_datasets.reading import Lexicon, Reading
 from semenrich_datasets.reading.assertions import Assertion, Status
 from semenrich_datasets.reading.entailment import Logic, logic_of_one
-from semenrich_datasets.reading.lexicon_entries import ANYTHING
 
 #: Stances of a sentence, or of a report: the highest of its sentences.
 SILENT, TOUCHES, NORMAL, ABNORMAL = range(4)
@@ -66,8 +65,7 @@ class Topics:
 
     def __init__(self, topics: Sequence[Topic], lexicon: Lexicon) -> None:
         self.topics = tuple(topics)
-        summaries = (name for name, one in lexicon.structures.items() if one.overview_of)
-        self._summaries = frozenset((ANYTHING, *summaries))
+        self._summaries = lexicon.summaries
         self._views = [_View(topic, lexicon) for topic in topics]
 
     def stances(self, readings: Sequence[Reading]) -> NDArray[np.int8]:

@@ -230,6 +230,42 @@ class Lexicon:
         return frozenset(overviews.union(*(self.below[member] for member in members)))
 
     @cached_property
+    def summaries(self) -> frozenset[str]:
+        """What speaks of the whole study, and of no part of it by itself."""
+        overviews = (name for name, entry in self.structures.items() if entry.overview_of)
+        return frozenset((ANYTHING, *overviews))
+
+    @cached_property
+    def everything(self) -> str:
+        """The structure that "no abnormality" speaks of in studies of this kind; "" for none."""
+        return next((name for name, entry in self.structures.items() if entry.everything), "")
+
+    def in_full(self, sentence: str) -> str:
+        """Gives what a sentence that sums up a study ("Negative chest") says in full.
+
+        Args:
+            sentence (`str`): A sentence.
+
+        Returns:
+            `str`: "normal" and the first noun of the structure that it sums up, where the whole of
+            it, articles aside, is one of its phrases; else the sentence itself.
+        """
+        words = tuple(word for word in tokenize(sentence) if word not in self._articles)
+        return self._summed_up.get(words, sentence)
+
+    @cached_property
+    def _articles(self) -> frozenset[str]:
+        return self._words("article")
+
+    @cached_property
+    def _summed_up(self) -> Mapping[tuple[str, ...], str]:
+        return {
+            tokenize(phrase): f"normal {structure.nouns[0]}"
+            for structure in self.structures.values()
+            for phrase in structure.summed_up
+        }
+
+    @cached_property
     def out_of_view(self) -> frozenset[str]:
         """What is in the structures that studies of this kind do not show."""
         hidden = (name for name, entry in self.structures.items() if entry.out_of_view)

@@ -131,6 +131,8 @@ class Structure:
     obscures: tuple[str, ...] = ()
     throughout: bool = False
     out_of_view: bool = False
+    summed_up: tuple[str, ...] = ()
+    everything: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from semenrich_datasets.reading.assertions import UNNAMED, Assertion, Content
 from semenrich_datasets.reading.entailment import Logic, logic_of
 from semenrich_datasets.reading.grammar import Grammar
 from semenrich_datasets.reading.lexicon import Lexicon
-from semenrich_datasets.reading.lexicon_entries import Meaning, tokenize
+from semenrich_datasets.reading.lexicon_entries import ANYTHING, Meaning, tokenize
 from semenrich_datasets.reading.lexicon_files import DEFAULT_LEXICON, load_lexicon
 from semenrich_datasets.reading.openness import at_issue, is_hedged, is_lost, left_open
 from semenrich_datasets.reading.scope import Flags
@@ -25,7 +25,7 @@ _LONGEST = 4_000
 Sign = Literal["normal", "abnormal", "neutral"]
 
 #: Goes up whenever the grammar reads anything otherwise: part of every fingerprint.
-GRAMMAR_VERSION = 2
+GRAMMAR_VERSION = 3
 # Distinct sentences whose readings are kept, so that a corpus's repeats cost nothing.
 _MEMORY = 2**18
 
@@ -42,7 +42,7 @@ class Reading:
         understood (`bool`): whether every word of it is known and has its place.
         mentions_prior (`bool`): whether it speaks of another study or of change over time.
         depends_on_context (`bool`): whether it leans on other sentences, on technique or on the
-            patient's position ("otherwise", "portable view").
+            patient's position ("otherwise", "portable view"), or sums them all up ("normal chest").
         identifying (`bool`): whether it holds what can recognize a patient: digits, dates, names,
             de-identification blanks, sides, devices.
         out_of_view (`bool`): whether it speaks of what studies of this kind do not show, or not
@@ -59,8 +59,9 @@ class Reading:
         lost (`bool`): whether it states something of which nothing was understood: then all
             topics are open.
         content (`frozenset[Assertion]` or `None`): what it says in the one form that paraphrases
-            share: its assertions, how much there is of a finding left out. None for a sentence that
-            is not understood, or that speaks of the change of a finding.
+            share: its assertions, how much there is of a finding left out, and "no abnormality" as
+            what it means in such studies. None for a sentence that is not understood, or that
+            speaks of the change of a finding.
         words (`int`): how many words it has.
         unknown (`tuple[str, ...]`): those that the lexicon does not hold.
         superseded (`bool`): whether it says that the report was changed after it was written
@@ -171,7 +172,7 @@ class Reader:
         normalized = normalize_sentence(plain)
         # What runs on for pages is no sentence: its end is not read.
         endless = len(normalized) > _LONGEST
-        tags = lexicon.tag(normalized[:_LONGEST])
+        tags = lexicon.tag(lexicon.in_full(normalized[:_LONGEST]))
         grammar = Grammar(lexicon, tags)
         assertions = tuple(grammar.read())
         if grammar.flags.disbelieved or plain.rstrip().endswith("?"):
@@ -194,6 +195,7 @@ class Reader:
             mentions_prior=compares,
             depends_on_context=grammar.flags.labelled
             or _is_placeless(assertions, tags, lexicon)
+            or _sums_up(assertions, lexicon)
             or bool(roles & {"leaning", "exception", "asked", "exclusion", "disbelief"}),
             identifying=_is_identifying(tags, grammar.flags, lexicon),
             out_of_view=any(said.concept in hidden for said in assertions),
@@ -224,7 +226,18 @@ def as_reader(lexicon: Reader | Lexicon | str | os.PathLike[str] | None) -> Read
 
 
 def _content(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> Content:
-    """Returns the assertions without the degree of what is stated."""
+    """Returns the assertions without the degree of what is stated.
+
+    "No acute disease" under a chest X-ray is one statement with "no acute cardiopulmonary disease";
+    what follows from it, and what speaks against it, is asked of the assertions themselves.
+    """
+    if lexicon.everything:
+        assertions = tuple(
+            replace(said, concept=lexicon.everything, status="normal")
+            if said.concept == ANYTHING and said.status == "absent"
+            else said
+            for said in assertions
+        )
     return frozenset(
         replace(
             said,
@@ -259,6 +272,14 @@ def _is_placeless(assertions: tuple[Assertion, ...], tags: list[Meaning], lexico
         said.concept in findings and findings[said.concept].anywhere for said in assertions
     )
     return anywhere and not any(tag.structures or tag.adjective_of for tag in tags)
+
+
+def _sums_up(assertions: tuple[Assertion, ...], lexicon: Lexicon) -> bool:
+    """Whether it calls the whole study normal, without a limit such as "acute"."""
+    return any(
+        said.concept in lexicon.summaries and not said.is_abnormal and said.narrowing is None
+        for said in assertions
+    )
 
 
 def _sign(assertions: tuple[Assertion, ...], flags: Flags) -> Sign:

@@ -52,11 +52,19 @@ def test_sft_trains_evaluates_tests_and_saves(sft: Path) -> None:
     assert {"loss", "eval_truth_f1", "eval_cluster_f1"} < logged(sft)
     assert {"test_truth_f1", "test_cluster_f1"} < logged(sft)
     assert (sft / "findings_index").is_dir()
+    saved = FindingsIndex.from_pretrained(sft, subfolder="impression_index")
+    assert saved.config.text_column == "impression"
+    assert "| `impression_index` | impression |" in (sft / "README.md").read_text()
 
 
 def test_grpo_goes_on_from_sft(sft: Path, index: str, tmp_path: Path) -> None:
+    impressions = str(sft / "impression_index")
     arguments = ["--model_name_or_path", str(sft), "--index", index, "--num_generations", "2"]
-    train_grpo.main([*SMALL, *arguments, "--output_dir", str(tmp_path)])
+    arguments += ["--impression_index", impressions]
+    trainer = train_grpo.main([*SMALL, *arguments, "--output_dir", str(tmp_path)])
+    digest = FindingsIndex.from_pretrained(impressions).digest
+    assert trainer.reward_funcs[1].impression_index.digest == digest
+    assert FindingsIndex.from_pretrained(tmp_path / "impression_index").digest == digest
     assert {"reward", "eval_truth_f1", "eval_cluster_f1"} < logged(tmp_path)
     assert (tmp_path / "model.safetensors").exists()
 
