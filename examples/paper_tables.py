@@ -247,10 +247,8 @@ def _run_beside(experiment: Experiment, names: Sequence[str], workers: int, thre
         for done, future in enumerate(as_completed(running), 1):
             seconds = future.result()
             minutes = (time.perf_counter() - began) / 60
-            print(
-                f"[{minutes:5.1f} min] {done} of {len(names)}: {running[future]} in {seconds:.0f} s",
-                flush=True,
-            )
+            which = f"{done} of {len(names)}: {running[future]}"
+            print(f"[{minutes:5.1f} min] {which} in {seconds:.0f} s", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
