@@ -3,12 +3,13 @@
 from itertools import combinations, product
 
 import pytest
-from fakes import build_index
 
-from semenrich_datasets import SemEnricher
 from semenrich_datasets.enrich.facts import refusal
+from semenrich_datasets.enrich.readable import report_fault
+from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.index.units import content_key
 from semenrich_datasets.reading import Reader
+from semenrich_datasets.sentences import split_sentences
 
 READER = Reader()
 NOTHING_ACUTE = [
@@ -90,5 +91,7 @@ def test_a_summary_says_nothing_of_an_organ():
 
 @pytest.mark.parametrize("findings", ["Normal examination.", "Normal study. Unremarkable exam."])
 def test_a_report_that_only_sums_up_an_unnamed_study_gets_nothing(findings):
-    enricher = SemEnricher(build_index(), min_score=0.0)
-    assert enricher({"findings": findings})["added_findings"] == []
+    read = list(map(READER.read, split_sentences(findings)))
+    assert report_fault(read, [], READER.read(""), READER.lexicon) == Reason.OTHER_KIND
+    heart = [*read, READER.read("The heart is normal.")]
+    assert report_fault(heart, [], READER.read(""), READER.lexicon) is None
