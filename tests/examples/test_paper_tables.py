@@ -69,8 +69,8 @@ TRUTH = [
 
 def test_statements_counted_by_hand():
     text = (
-        "<think> The heart is enlarged. There is a small right pleural effusion. No pneumothorax. "
-        "The lungs are clear. </think><answer> Cardiomegaly. </answer>"
+        "<think> The heart is enlarged. There is a small right pleural effusion. No visible "
+        "pneumothorax. The lungs are clear. </think><answer> Cardiomegaly. </answer>"
     )
     counts = count_statements(text, TRUTH)
     # Cardiomegaly is true and found; the effusion is on the other side.
