@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paper_policies import policy_table
 from pruning_curve import as_table
 
 #: Figures of a table by its title; those in percent are shares.
@@ -52,6 +53,9 @@ def to_markdown(tables: Mapping[str, Any]) -> str:
             distinct = _distinct(tables["runs"], stage)
             parts.append(f"### {name}: {title[0].lower()}{title[1:]}\n")
             parts.append(_table(arms, base, figures, distinct))
+    if tables.get("policies"):
+        parts.append("### What rewards pay: mean of 2, and the share of the base model's reward\n")
+        parts.append(policy_table(tables["policies"], "a model (base)"))
     if tables.get("pruning"):
         parts.append("### Best of N, stopped on the way\n")
         parts.append(as_table(tables["pruning"]))

@@ -12,6 +12,7 @@ from paired_tests import Figure
 from paper_arms import AS_WRITTEN, COMPLETE, PROMPT
 from paper_comparison import compare_arms
 from paper_markdown import to_markdown
+from paper_policies import measure_policies
 from phantom_truth_scores import TruthCounts, count_statements
 
 from semenrich_datasets import FindingsIndex
@@ -189,6 +190,7 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
             tables["runs"][f"{stage}/{row}/{seed}"] = values
     tables["sft"] = compare_arms(by_stage["sft"], "base")
     tables["grpo"] = compare_arms(by_stage["grpo"], "sentence")
+    tables["policies"] = _policies(runs, studies)
     pruning = runs / "pruning" / "result.json"
     if pruning.exists():
         tables["pruning"] = json.loads(pruning.read_text(encoding="utf-8"))["curve"]
@@ -201,3 +203,18 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
 def _curves(log: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
     names = ("reward", "frac_reward_zero_std", "completions/mean_length")
     return {name: [round(float(one[name]), 4) for one in log if name in one] for name in names}
+
+
+def _policies(runs: Path, studies: Any) -> dict[str, dict[str, float]]:
+    """What rewards pay the first model of an arm that learned enriched reports, and others."""
+    trained = {}
+    for arm in ("base", "safe"):
+        result = runs / "sft" / arm / "0" / "result.json"
+        if result.exists():
+            written = json.loads(result.read_text(encoding="utf-8"))["completions"][PROMPT]
+            trained[f"a model ({arm})"] = written
+    if "a model (base)" not in trained:
+        return {}
+    kinds = ("index", "impressions", "paper_index", "paper_impressions")
+    indexes = {kind: FindingsIndex.from_pretrained(runs / "data" / kind) for kind in kinds}
+    return measure_policies(trained, studies, indexes)

@@ -26,7 +26,6 @@ _DEGREES = {
 }  # fmt: skip
 _DOUBT = (r"\b(is|are)\b", r"may be")
 _THERE = re.compile(r"^(there (?:is|are)) (?:an? )?", re.IGNORECASE)
-# Statements of a report that any image would get: about as many as a complete report makes.
 _TEMPLATE = 8
 _DENIALS = re.compile(r"^(?:there (?:is|are) )?no (?:evidence of |focal |acute )?", re.IGNORECASE)
 
@@ -122,7 +121,7 @@ def _edits(index: FindingsIndex, reports: list[list[str]], prompt: str) -> dict[
     """The edits, those that keep the meaning first."""
     read = index.reader.read
     wordings = _wordings(index)
-    template = _template(index)
+    template = normal_template(index)
 
     def swap(pairs: Mapping[str, str]) -> Edit:
         return lambda sentences, rng: _in_abnormal(sentences, read, lambda s: _swap(s, pairs))
@@ -203,14 +202,22 @@ def _reworded(
     return changed if changed != sentences else None
 
 
-def _template(index: FindingsIndex) -> list[str]:
-    """The commonest normal statements of the corpus: a report that any image would get."""
+def normal_template(index: FindingsIndex, count: int = _TEMPLATE) -> list[str]:
+    """Gives the commonest normal statements of a corpus: a report that any image would get.
+
+    Args:
+        index ([`FindingsIndex`]): Of the corpus.
+        count (`int`, *optional*, defaults to `8`): Statements; a complete report makes about eight.
+
+    Returns:
+        `list[str]`: Sentences, the commonest first.
+    """
     table = index.unit_table
     support = Counter(dict(enumerate(table.column("support").to_pylist())))
     texts = table.column("text").to_pylist()
     signs = index.unit_signs
     common = [unit for unit, _ in support.most_common() if signs[unit] == "normal"]
-    return [texts[unit] for unit in common[:_TEMPLATE]]
+    return [texts[unit] for unit in common[:count]]
 
 
 def _without(

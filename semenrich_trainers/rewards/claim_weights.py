@@ -84,12 +84,13 @@ def _usual(
 
 
 def surprise(share: float) -> float:
-    """Gives the bits that a claim tells times how often it would be false if it were guessed.
+    """Gives how much a claim tells, by how often it holds: the focal loss of a guess.
 
-    w = -log2(p) (1 - p) with p the share of the reports in which it holds: 0 for what always holds,
-    0.02 at 0.9, 0.5 at a half, 3 at a tenth, 6.6 at a hundredth.
+    w = -log2(p) (1 - p)^2 with p the share of the reports in which it holds (Lin et al., Focal Loss
+    for Dense Object Detection, ICCV 2017, with its gamma of 2): 0 for what always holds, 0.0015 at
+    0.9, 0.25 at a half, 2.7 at a tenth, 6.5 at a hundredth.
     """
-    return -math.log2(share) * (1.0 - share)
+    return -math.log2(share) * (1.0 - share) ** 2
 
 
 def _shares(

@@ -32,10 +32,10 @@ def weight_of(index, sentence):
     return ClaimWeights(reader, "surprise")(kind, is_abnormal)
 
 
-def test_surprise_is_bits_times_how_often_a_guess_is_false():
+def test_surprise_is_the_focal_loss_of_a_guess():
     assert surprise(1.0) == 0.0
-    assert surprise(0.5) == 0.5
-    assert surprise(0.25) == pytest.approx(1.5)
+    assert surprise(0.5) == 0.25
+    assert surprise(0.25) == pytest.approx(2 * 0.75**2)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_surprise_is_bits_times_how_often_a_guess_is_false():
     ],
 )
 def test_weights_by_hand(index, sentence, share):
-    assert weight_of(index, sentence) == pytest.approx(-math.log2(share) * (1 - share))
+    assert weight_of(index, sentence) == pytest.approx(-math.log2(share) * (1 - share) ** 2)
 
 
 def test_a_finding_that_nobody_has_is_as_rare_as_the_rarest(index):
@@ -73,7 +73,7 @@ def paid(reward, text, references):
 def test_a_report_with_nothing_to_tell_pays_little(index):
     reward = reward_of(index, "surprise")
     normal, abnormal = (paid(reward, text, [text]) for text in (TEMPLATE, CORPUS[12]))
-    assert 0 < normal < abnormal / 3
+    assert 0 < normal < abnormal / 4
 
 
 def test_the_normal_template_earns_little_of_what_the_truth_earns(index):
@@ -83,7 +83,7 @@ def test_the_normal_template_earns_little_of_what_the_truth_earns(index):
         truth = sum(paid(reward, text, [text]) for text in CORPUS) / len(CORPUS)
         earned[weights] = paid(reward, TEMPLATE, CORPUS) / truth
     assert earned[None] > 0.7
-    assert earned["surprise"] < 0.4
+    assert earned["surprise"] < 0.25
 
 
 def test_the_prior_is_the_average_report(index):
