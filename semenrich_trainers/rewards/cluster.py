@@ -36,10 +36,10 @@ class ClusterReward(SectionReward):
             impressions; by default `index` serves both sections.
         weights (`str` or `Mapping[int, float]`, *optional*): All claims count 1 by default.
             "rarity": log(1 + reports / reports that hold it). "abnormal": abnormal claims count 5,
-            others 1. "surprise": how much a claim tells beyond a guess ([`~claim_weights.surprise`]),
-            so that what everybody says counts next to nothing; and w of the corpus's average report
-            is added below the line, so that a report with nothing to tell pays little, and the
-            range is 0 to below 1 a section. A mapping
+            others 1. "surprise": how much a claim tells beyond a guess
+            ([`~claim_weights.surprise`]), so that what everybody says counts next to nothing; and w
+            of the corpus's average report is added below the line, so that a report with nothing to
+            tell pays little, and the range is 0 to below 1 a section. A mapping
             gives weights by unit of `index`, of the findings alone; what it leaves out counts 1.
         findings_column (`str`, *optional*, defaults to `"findings"`): Column of the reference
             findings, such as `"enriched_findings"`.
