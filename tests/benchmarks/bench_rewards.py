@@ -1,4 +1,4 @@
-"""Time per completion of each reward beside radeval's BLEU reward, and what poor policies earn.
+"""Time per completion of each reward beside radeval's BLEU reward, and what edits leave of each.
 
 Run: python tests/benchmarks/bench_rewards.py [--reports CSV] [--peers .venv/peers/bin/python]
 
@@ -12,7 +12,6 @@ import argparse
 import json
 import random
 import subprocess
-from collections import Counter
 from pathlib import Path
 from time import perf_counter
 
@@ -20,6 +19,7 @@ from common import corpus_argument, load_corpus, print_table
 
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.sentences import split_sentences
+from semenrich_trainers.reward_probe import probe_rewards
 from semenrich_trainers.rewards import (
     BleuReward,
     ClusterReward,
@@ -32,7 +32,6 @@ from semenrich_trainers.rewards import (
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP = 8  # completions of each prompt
-COMMON = 12  # statements of the policy that says what is normal most often
 
 
 def make_rewards(index):
@@ -45,6 +44,7 @@ def make_rewards(index):
         "cluster": ClusterReward(index),
         "cluster, rarity": ClusterReward(index, weights="rarity"),
         "cluster, abnormal": ClusterReward(index, weights="abnormal"),
+        "cluster, surprise": ClusterReward(index, weights="surprise"),
         "finding": FindingReward(),
         "chamfer": SetDistanceReward("chamfer"),
         "matching": SetDistanceReward("matching"),
@@ -95,46 +95,15 @@ def time_rewards(index, studies, rounds, peers):
     return [[label, scale * times[0], scale * min(times[1:])] for label, times in rows]
 
 
-def policies(index, corpus, studies):
-    """Name -> a completion of each study."""
-    size = len(studies)
-    normal = index.unit_table.filter([sign == "normal" for sign in index.unit_signs]).sort_by(
-        [("support", "descending")]
-    )
-    statements = [f"{text}." for text in normal["text"].to_pylist()]
-    pairs = list(zip(corpus["findings"], corpus["impression"], strict=True))
-    (commonest, _), *_ = Counter(pairs).most_common(1)
-    (impression, _), *_ = Counter(corpus["impression"]).most_common(1)
-    truth = list(map(as_completion, studies["findings"], studies["impression"]))
-    return {
-        "the report itself": truth,
-        "another patient's report": truth[1:] + truth[:1],
-        f"the {COMMON} commonest normal statements": [
-            as_completion(" ".join(statements[:COMMON]), impression)
-        ]
-        * size,
-        "every normal statement": [as_completion(" ".join(statements), impression)] * size,
-        "the commonest report": [as_completion(*commonest)] * size,
-        "nothing": [""] * size,
-    }
-
-
-def score_policies(index, corpus, studies):
-    """Rows of the table of mean rewards, one per policy."""
-    columns = {name: studies[name] for name in ("findings", "impression")}
+def probe(index, studies):
+    """The table of edits: what each reward makes of reports that were changed in known ways."""
     rewards = {
         label: reward
         for label, reward in make_rewards(index).items()
         if label not in ("format", "exact answer")
     }
-    rows = []
-    for name, completions in policies(index, corpus, studies).items():
-        means = []
-        for reward in rewards.values():
-            values = [value for value in reward(completions, **columns) if value is not None]
-            means.append(sum(values) / len(values))
-        rows.append([name, *means])
-    return ["mean reward, 0 to 2", *rewards], rows
+    table = probe_rewards(rewards, studies, index, show_progress=False)
+    return ["edit", *table.columns], [list(row) for row in table.itertuples()]
 
 
 def divide(corpus):
@@ -160,7 +129,7 @@ def main():
     measured = f"{corpus.name}: an index of {len(fitted)}, {len(studies)} held out"
     rows = time_rewards(index, studies.select(range(64)), options.rounds, options.peers)
     print_table(measured, ["reward", "first batch, ms per completion", "later, ms"], rows)
-    print_table(measured, *score_policies(index, fitted, studies))
+    print_table(f"{measured}: share of a reward that is left", *probe(index, studies))
 
 
 if __name__ == "__main__":
