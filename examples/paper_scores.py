@@ -16,9 +16,9 @@ from paper_policies import measure_policies
 from phantom_truth_scores import TruthCounts, count_statements
 
 from semenrich_datasets import FindingsIndex
+from semenrich_datasets.index.claims import ClaimReader
 from semenrich_datasets.sentences import split_sentences
 from semenrich_trainers import parse_report
-from semenrich_trainers.claims import ClaimReader
 from semenrich_trainers.report_scores import ReportScorer
 from semenrich_trainers.rewards import BleuReward
 from semenrich_trainers.rewards.claim_weights import claim_support

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from semenrich_datasets.index import FindingsIndex
-from semenrich_trainers.claims import Agreement, ClaimReader, Claims, agree
+from semenrich_datasets.index.claims import Agreement, ClaimReader, Claims, agree
 from semenrich_trainers.formatting import ParsedReport, parse_report
 from semenrich_trainers.references import known_texts
 from semenrich_trainers.rewards.claim_weights import ClaimWeights

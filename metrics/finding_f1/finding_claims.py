@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 try:
     from semenrich_datasets import FindingsIndex as FindingsIndex
     from semenrich_datasets import Reader as Reader
+    from semenrich_datasets.index.claims import ClaimReader, shared_claims
     from semenrich_datasets.reading import Assertion, Reading
     from semenrich_datasets.reading.entailment import entailed_denials, logic_of
     from semenrich_datasets.reading.finding_score import FindingScore, finding_score
@@ -31,6 +32,23 @@ class Claim:
     sign: str
     text: str
     denies: int = 0
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A claim of one side, and how far the other side's report confirms it.
+
+    Args:
+        label (`str`): What it is about.
+        sign (`str`): "normal", "abnormal" or "neutral".
+        text (`str`): All of it.
+        share (`float`): 0 to 1.
+    """
+
+    label: str
+    sign: str
+    text: str
+    share: float
 
 
 @dataclass(frozen=True)
@@ -83,25 +101,46 @@ def read_assertions(reports: Sequence[str], reader: Reader) -> list[Content]:
     return [_join(contents[sentence] for sentence in sentences) for sentences in split]
 
 
-def read_units(reports: Sequence[str], index: FindingsIndex) -> list[Content]:
-    """Finds the units of each report's sentences; each distinct sentence is looked up once.
+def confirm_assertions(content: Content, other: Content) -> list[Confirmed]:
+    """Tells of each assertion of one side whether it follows from the other side's report."""
+    return [
+        Confirmed(claim.label, claim.sign, claim.text, float(other.entails(claim)))
+        for claim in sorted(content.claims, key=lambda claim: claim.text)
+    ]
 
-    Nothing follows from a unit but itself.
+
+def confirm_clusters(
+    predictions: Sequence[str], references: Sequence[str], index: FindingsIndex
+) -> list[tuple[list[Confirmed], list[Confirmed]]]:
+    """Tells of each claim of both sides how far the other side shares it, as the reward counts it.
 
     Args:
-        reports (`Sequence[str]`): Texts.
+        predictions (`Sequence[str]`): Texts.
+        references (`Sequence[str]`): Texts, in the same order.
         index ([`FindingsIndex`]): Of such reports.
 
     Returns:
-        `list[Content]`, one of each report.
+        `list`: Of each pair the claims of both sides.
     """
-    split = [index.split(report) for report in reports]
-    distinct = list(dict.fromkeys(sentence for sentences in split for sentence in sentences))
-    contents = {}
-    for sentence, unit in zip(distinct, index.units(distinct), strict=True):
-        claims = frozenset([Claim(unit.content, unit.sign, unit.content)])
-        contents[sentence] = Content(claims, claims)
-    return [_join(contents[sentence] for sentence in sentences) for sentences in split]
+    distinct = list(dict.fromkeys([*predictions, *references]))
+    claims = dict(zip(distinct, ClaimReader(index)(distinct), strict=True))
+    return [
+        tuple(
+            [_shared(*one) for one in side]
+            for side in shared_claims(claims[said], claims[wanted], _alike, index.reader)
+        )
+        for said, wanted in zip(predictions, references, strict=True)
+    ]
+
+
+def _alike(kind: object, is_abnormal: bool) -> float:
+    return 1.0
+
+
+def _shared(kind: object, text: str, share: float) -> Confirmed:
+    # A unit knows its sign, which may be neutral.
+    sign = getattr(kind, "sign", "normal" if isinstance(kind, Assertion) else "abnormal")
+    return Confirmed(str(kind), sign, text, share)
 
 
 def score_findings(

@@ -21,20 +21,21 @@ class Tally(NamedTuple):
 
     Args:
         claimed (`csr_array` of shape `(reports, labels)`, float64): How many.
-        confirmed (`csr_array` of shape `(reports, labels)`, float64): How many of these follow from
-            the other side's report.
+        confirmed (`csr_array` of shape `(reports, labels)`, float64): How many of these the other
+            side's report confirms; one that it confirms in part counts in part.
     """
 
     claimed: Any
     confirmed: Any
 
 
-def tally(claims: Sequence[tuple[int, int, bool]], shape: tuple[int, int]) -> Tally:
-    """Counts claims, given as report, label and whether it is confirmed."""
-    reports, labels, confirmed = np.array(claims, dtype=np.int64).reshape(-1, 3).T
+def tally(claims: Sequence[tuple[int, int, float]], shape: tuple[int, int]) -> Tally:
+    """Counts claims, given as report, label and how far it is confirmed, 0 to 1."""
+    places = np.array([claim[:2] for claim in claims], dtype=np.int64).reshape(-1, 2).T
+    shares = np.array([claim[2] for claim in claims], dtype=float)
     return Tally(
-        sparse.csr_array((np.ones(len(claims)), (reports, labels)), shape),
-        sparse.csr_array((confirmed.astype(float), (reports, labels)), shape),
+        sparse.csr_array((np.ones(len(claims)), tuple(places)), shape),
+        sparse.csr_array((shares, tuple(places)), shape),
     )
 
 
@@ -75,7 +76,7 @@ def report_values(predicted: Tally, actual: Tally) -> dict[str, list[Any]]:
     """The counts of each report, and its F1."""
     names = ("predicted", "correct", "actual", "recalled")
     counts = zip(names, _per_report(predicted, actual), strict=True)
-    values: dict[str, list[Any]] = {name: count.astype(int).tolist() for name, count in counts}
+    values: dict[str, list[Any]] = {name: _whole(count) for name, count in counts}
     return values | {"example_f1": example_f1(predicted, actual).tolist()}
 
 
@@ -112,6 +113,11 @@ def _draws(reports: int, resamples: int, seed: int) -> Iterator[Floats]:
 def harmonic_mean(precision: Floats, recall: Floats) -> Floats:
     """F1; 0 where both are 0."""
     return _ratio(2 * precision * recall, precision + recall)
+
+
+def _whole(counts: Floats) -> list[int | float]:
+    """Counts as whole numbers, but for those in which something counts in part."""
+    return [int(count) if count.is_integer() else count for count in counts.tolist()]
 
 
 def _per_report(predicted: Tally, actual: Tally) -> list[Floats]:

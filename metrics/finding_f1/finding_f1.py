@@ -1,18 +1,19 @@
 """Finding F1: do two reports say the same, whatever their wording?"""
 
-from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import datasets
 import evaluate
 
 from .finding_claims import (
+    Confirmed,
     Content,
     FindingsIndex,
     Reader,
+    confirm_assertions,
+    confirm_clusters,
     read_assertions,
-    read_units,
     score_findings,
 )
 from .finding_counts import (
@@ -24,8 +25,7 @@ from .finding_counts import (
     tally,
 )
 
-Read = Callable[[list[str]], list[Content]]
-Pairs = list[tuple[Content, Content]]
+Pairs = list[tuple[list[Confirmed], list[Confirmed]]]
 
 # The signs that are averaged over, by how the figures' names end. Assertions are never neutral.
 GROUPS = {
@@ -82,8 +82,9 @@ Returns:
     - `finding_example_f1` (`float`): mean F1 of the reports.
     - each but the score again with `_normal` and with `_abnormal` at the end, over the assertions
       of that sign.
-    - `finding_cluster_f1` and so on (with `index`): all of the above over units: what sentences
-      say, whatever their words.
+    - `finding_cluster_f1` and so on (with `index`): all of the above over claims as SemEnrich's
+      cluster reward counts them: a finding of another degree or on one of two sides is shared in
+      part, and what is not understood goes by its unit.
     - `finding_unread` (`dict`): of `predictions` and of `references`, the share of sentences
       without an assertion that is understood.
     - `finding_index` (`str`, with `index`): the digest of the index.
@@ -149,13 +150,14 @@ class FindingF1(evaluate.Metric):
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, Any]:
         _check_reports(predictions=predictions, references=references)
-        pairs = _read_pairs(partial(read_assertions, reader=self._reader), predictions, references)
+        contents = _read_pairs(self._reader, predictions, references)
+        pairs = [(confirm_assertions(a, b), confirm_assertions(b, a)) for a, b in contents]
         parts = _joined(self._score("", pairs), self._rank(predictions, references))
-        results: dict[str, Any] = {"finding_unread": _unread(pairs)}
+        results: dict[str, Any] = {"finding_unread": _unread(contents)}
         index = self._opened
         if index is not None:
             results["finding_index"] = index.digest
-            pairs = _read_pairs(partial(read_units, index=index), predictions, references)
+            pairs = confirm_clusters(predictions, references, index)
             parts = _joined(parts, self._score("cluster_", pairs))
         figures, intervals, columns = parts
         results |= {f"finding_{name}": value for name, value in figures.items()}
@@ -195,8 +197,8 @@ class FindingF1(evaluate.Metric):
                     intervals[f"{unit}{name}{group}"] = bounds
             for name, values in report_values(*tallies).items():
                 columns[f"{unit}{name}{group}"] = values
-        columns[f"{unit}wrong"] = [_not_entailed(*pair) for pair in pairs]
-        columns[f"{unit}missed"] = [_not_entailed(*pair[::-1]) for pair in pairs]
+        columns[f"{unit}wrong"] = [_unconfirmed(said) for said, _ in pairs]
+        columns[f"{unit}missed"] = [_unconfirmed(wanted) for _, wanted in pairs]
         return [figures, intervals, columns]
 
 
@@ -216,22 +218,24 @@ def _check_reports(**columns: list[str]) -> None:
             )
 
 
-def _read_pairs(read: Read, predictions: list[str], references: list[str]) -> Pairs:
+def _read_pairs(
+    reader: Reader, predictions: list[str], references: list[str]
+) -> list[tuple[Content, Content]]:
     """What each prediction and its reference say; each distinct report is read once."""
     distinct = list(dict.fromkeys(predictions + references))
-    contents = dict(zip(distinct, read(distinct), strict=True))
+    contents = dict(zip(distinct, read_assertions(distinct, reader), strict=True))
     return [(contents[p], contents[r]) for p, r in zip(predictions, references, strict=True)]
 
 
 def _tallies(pairs: Pairs, signs: tuple[str, ...]) -> tuple[Tally, Tally]:
     """The claims of these signs, of the predictions and of the references."""
     labels: dict[str, int] = {}
-    sides: tuple[list[tuple[int, int, bool]], ...] = ([], [])
+    sides: tuple[list[tuple[int, int, float]], ...] = ([], [])
     for row, pair in enumerate(pairs):
-        for side, content, other in zip(sides, pair, pair[::-1], strict=True):
+        for side, claims in zip(sides, pair, strict=True):
             side += [
-                (row, labels.setdefault(claim.label, len(labels)), other.entails(claim))
-                for claim in content.claims
+                (row, labels.setdefault(claim.label, len(labels)), claim.share)
+                for claim in claims
                 if claim.sign in signs
             ]
     # A matrix has a column, be there nothing to say.
@@ -239,7 +243,7 @@ def _tallies(pairs: Pairs, signs: tuple[str, ...]) -> tuple[Tally, Tally]:
     return tally(sides[0], shape), tally(sides[1], shape)
 
 
-def _unread(pairs: Pairs) -> dict[str, float]:
+def _unread(pairs: list[tuple[Content, Content]]) -> dict[str, float]:
     sides = zip(("predictions", "references"), zip(*pairs, strict=True), strict=True)
     return {
         name: sum(c.unread for c in contents) / max(1, sum(c.sentences for c in contents))
@@ -247,5 +251,5 @@ def _unread(pairs: Pairs) -> dict[str, float]:
     }
 
 
-def _not_entailed(content: Content, other: Content) -> list[str]:
-    return sorted(claim.text for claim in content.claims if not other.entails(claim))
+def _unconfirmed(claims: list[Confirmed]) -> list[str]:
+    return sorted(claim.text for claim in claims if claim.share < 1)

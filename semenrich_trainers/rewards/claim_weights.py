@@ -8,9 +8,9 @@ from collections.abc import Hashable, Mapping
 from typing import Any, Literal, get_args
 
 from semenrich_datasets.index import FindingsIndex, Unit
+from semenrich_datasets.index.claims import ClaimReader
 from semenrich_datasets.reading import Assertion, Lexicon
 from semenrich_datasets.reading.entailment import logic_of
-from semenrich_trainers.claims import ClaimReader
 
 Weighting = Literal["rarity", "abnormal", "surprise"]
 
@@ -19,7 +19,7 @@ ABNORMAL_WEIGHT = 5.0
 
 
 class ClaimWeights:
-    """Weights of claims by an index; a callable for [`~claims.agree`].
+    """Weights of claims by an index; a callable for [`~index.claims.agree`].
 
     Args:
         reader ([`ClaimReader`]): Of the index whose reports are counted.

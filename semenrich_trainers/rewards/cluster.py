@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from semenrich_datasets.index import FindingsIndex
-from semenrich_trainers.claims import Agreement, ClaimReader, agree
+from semenrich_datasets.index.claims import Agreement, ClaimReader, agree
 from semenrich_trainers.rewards.claim_weights import ClaimWeights, Weighting
 from semenrich_trainers.rewards.sections import SectionReward
 
@@ -15,8 +15,8 @@ from semenrich_trainers.rewards.sections import SectionReward
 class ClusterReward(SectionReward):
     """F1 over what the findings say, plus that of the impressions: 0 to 2.
 
-    With G what the completion claims and R what the reference claims ([`~claims.Claims`]), the
-    score of a section is
+    With G what the completion claims and R what the reference claims ([`~index.claims.Claims`]),
+    the score of a section is
 
         F1 = 2 w(G ∩ R) / (w(G) + w(R)),   w(X) = sum of the weights of X
 
@@ -25,7 +25,7 @@ class ClusterReward(SectionReward):
     do not count, nor do the words, nor how claims are put into sentences: "Cardiomegaly." and "The
     heart is enlarged." are one claim, "No effusion or pneumothorax." two. "Effusion." never agrees
     with "No effusion."; a finding on the wrong side counts for nothing, one of another degree, or
-    that only may be there, in part ([`~claims.agree`]). A sentence that the reader does not
+    that only may be there, in part ([`~index.claims.agree`]). A sentence that the reader does not
     understand is its unit ([`FindingsIndex.units`]), and one unlike all of the corpus a unit of its
     own, so that what is made up costs precision. With an index of `preset="paper"` all sentences
     are the published clusters.

@@ -227,7 +227,7 @@ def test_units_of_an_index(index):
     assert results["finding_cluster_f1_abnormal"] == 0
     assert rows[0]["cluster_example_f1"] == pytest.approx(2 / 3)
     assert [row["cluster_example_f1"] for row in rows[1:]] == [0, 1]
-    assert rows[1]["cluster_missed"] == ["present left pleural_effusion"]
+    assert rows[1]["cluster_missed"] == ["slight left pleural_effusion"]
     assert results["finding_index"] == index.digest
 
 

@@ -1,4 +1,4 @@
-"""The reward, the scorer and the metric give one F1 to a pair of reports, by the units of both."""
+"""The reward, the scorer and the metric give one F1 to a pair of reports, by what both claim."""
 
 from itertools import pairwise
 
@@ -60,19 +60,21 @@ def score(index, generated, reference):
         ("No pleural effusion.", "There is no pleural effusion.", 1),
         ("Heart size is normal.", "Normal cardiac silhouette.", 1),
         ("There is a small left pleural effusion.", "Small effusion on the left.", 1),
-        # How much there is of it is no part of it
-        ("Small left pleural effusion.", "Large left pleural effusion.", 1),
+        # How much there is of it
+        ("Small left pleural effusion.", "Large left pleural effusion.", 0.5),
         # Sides
         ("Left pleural effusion.", "Right pleural effusion.", 0),
-        ("Left pleural effusion.", "Bilateral pleural effusions.", 0),
+        ("Left pleural effusion.", "Bilateral pleural effusions.", 0.5),
         # Negation
         ("Left pleural effusion.", "No left pleural effusion.", 0),
         ("The heart is enlarged.", "The heart is not enlarged.", 0),
         # Doubt
-        ("The heart is enlarged.", "The heart may be enlarged.", 0),
+        ("The heart is enlarged.", "The heart may be enlarged.", 0.875),
         # One says more than the other
         ("No pleural effusion.", "No large pleural effusion.", 0),
-        ("No pleural effusion or pneumothorax.", "No pneumothorax.", 0),
+        ("No pleural effusion or pneumothorax.", "No pneumothorax.", 2 / 3),
+        # How it is put into sentences
+        ("No pleural effusion or pneumothorax.", "No pneumothorax. No pleural effusion.", 1),
         # Not understood: in one cluster, of one sign and side
         ("Flurby lungs.", "The lungs flurby.", 1),
         ("No flurby effusion.", "There is no flurby effusion.", 1),
@@ -86,8 +88,8 @@ def score(index, generated, reference):
     ],
 )
 def test_one_f1_of_a_pair(index, left, right, f1):
-    assert score(index, left, right) == (f1, f1, f1)
-    assert score(index, right, left) == (f1, f1, f1)
+    assert score(index, left, right) == pytest.approx((f1, f1, f1))
+    assert score(index, right, left) == pytest.approx((f1, f1, f1))
 
 
 def test_one_f1_of_reports():

@@ -6,7 +6,7 @@ import pickle
 import pytest
 from fakes import build_index
 
-from semenrich_trainers.claims import ClaimReader, agree
+from semenrich_datasets.index.claims import ClaimReader, agree
 from semenrich_trainers.rewards import ClusterReward
 from semenrich_trainers.rewards.claim_weights import ClaimWeights, surprise
 

@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from semenrich_datasets.index import FindingsIndex, Unit
+from semenrich_datasets.index.findings_index import FindingsIndex
+from semenrich_datasets.index.units import Unit
 from semenrich_datasets.reading import Assertion, Reader, Reading
 from semenrich_datasets.reading.finding_score import detail_steps
 from semenrich_datasets.reading.stated import StatedFinding, stated_findings
@@ -39,6 +40,11 @@ class Finding:
     def kind(self) -> Hashable:
         """What it is, wherever and however much of it there is."""
         return self.stated.concept, self.names
+
+    def __str__(self) -> str:
+        """Writes it for a reader: "slight left pleural_effusion"."""
+        names = f" ({', '.join(sorted(self.names))})" if self.names else ""
+        return f"{self.stated}{names}"
 
 
 @dataclass(frozen=True)
@@ -161,12 +167,17 @@ class Agreement:
 
 Weight = Callable[[Hashable, bool], float]
 
+#: A kind of claim, all of it in words, and how much of it the other text shares, 0 to 1.
+Shared = tuple[Hashable, str, float]
 
-def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> dict[str, Agreement]:
-    """Holds what one text claims against what another claims.
 
-    Normal claims and units agree or not. Findings are paired one to one, so that most is shared,
-    and a pair shares the lesser of its weights times its credit, 1 - 0.25 steps, by the steps of
+def shared_claims(
+    written: Claims, wanted: Claims, weight: Weight, reader: Reader
+) -> tuple[list[Shared], list[Shared]]:
+    """Holds what one text claims against what another claims, claim by claim.
+
+    Normal claims and units are shared or not. Findings are paired one to one, so that most weight
+    is shared, and a pair is shared by 1 - 0.25 steps, by the steps of
     [`~reading.finding_score.finding_score`]: the wrong side 4 steps, one of two sides 2, a side
     that one alone names 1; a degree beside it 1, one that one alone names 0.5; "may be" 0.5; a kind
     of it 1. The names of a wider concept take their share: a pacemaker is no central line.
@@ -178,46 +189,74 @@ def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> di
         reader ([`Reader`]): That both were read by.
 
     Returns:
-        `dict[str, Agreement]`: "normal" (neutral units too) and "abnormal".
+        `tuple[list, list]`: The claims of both, in the order of [`Claims.kinds`], each with how
+        much of it is shared.
     """
+    pairs = _pair_findings(written.findings, wanted.findings, weight, reader)
+    rows = {row: credit for row, _, credit, _ in pairs}
+    columns = {column: credit for _, column, credit, _ in pairs}
+    return _side(written, wanted, rows), _side(wanted, written, columns)
+
+
+def _side(one: Claims, other: Claims, credits: dict[int, float]) -> list[Shared]:
+    return [
+        *((claim, str(claim), float(claim in other.normal)) for claim in one.normal),
+        *(
+            (found.kind, str(found), credits.get(row, 0.0))
+            for row, found in enumerate(one.findings)
+        ),
+        *((unit, unit.content, float(unit in other.units)) for unit in one.units),
+    ]
+
+
+def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> dict[str, Agreement]:
+    """Sums up what two texts share, by sign.
+
+    Args:
+        written ([`Claims`]): What was written.
+        wanted ([`Claims`]): What should have been.
+        weight (`Callable`): Weight of a kind of claim, and whether it is abnormal.
+        reader ([`Reader`]): That both were read by.
+
+    Returns:
+        `dict[str, Agreement]`: "normal" (neutral units too) and "abnormal". A pair of findings
+        shares the lesser of its weights.
+    """
+    pairs = _pair_findings(written.findings, wanted.findings, weight, reader)
     sums = {
-        is_abnormal: [
-            sum(weight(kind, sign) for kind, sign in one.kinds if sign == is_abnormal)
+        sign: [
+            sum(weight(kind, sign) for kind, one_sign in one.kinds if one_sign == sign)
             for one in (written, wanted)
         ]
-        for is_abnormal in (False, True)
+        for sign in (False, True)
     }
     shared = {
-        is_abnormal: sum(
-            weight(one, is_abnormal)
+        sign: sum(
+            weight(one, sign)
             for one in written.units & wanted.units
-            if (one.sign == "abnormal") == is_abnormal
+            if (one.sign == "abnormal") == sign
         )
-        for is_abnormal in (False, True)
+        for sign in (False, True)
     }
     shared[False] += sum(weight(one, False) for one in written.normal & wanted.normal)
-    shared[True] += _shared_findings(written.findings, wanted.findings, weight, reader)
+    shared[True] += sum(gain for _, _, _, gain in pairs)
     return {
         "normal": Agreement(shared[False], *sums[False]),
         "abnormal": Agreement(shared[True], *sums[True]),
     }
 
 
-def _shared_findings(
+def _pair_findings(
     written: Sequence[Finding], wanted: Sequence[Finding], weight: Weight, reader: Reader
-) -> float:
+) -> list[tuple[int, int, float, float]]:
+    """Row, column, credit and shared weight of each pair."""
     if not written or not wanted:
-        return 0.0
-    gain = np.array(
-        [
-            [
-                min(weight(a.kind, True), weight(b.kind, True)) * _credit(a, b, reader)
-                for b in wanted
-            ]
-            for a in written
-        ]
-    )
-    return float(gain[linear_sum_assignment(gain, maximize=True)].sum())
+        return []
+    credit = np.array([[_credit(a, b, reader) for b in wanted] for a in written])
+    weights = [[weight(one.kind, True) for one in side] for side in (written, wanted)]
+    gain = credit * np.minimum.outer(*map(np.array, weights))
+    chosen = zip(*linear_sum_assignment(gain, maximize=True), strict=True)
+    return [(int(a), int(b), float(credit[a, b]), float(gain[a, b])) for a, b in chosen]
 
 
 @lru_cache(maxsize=2**16)
