@@ -63,7 +63,7 @@ def truth_of(completions: Sequence[str], studies: Any) -> dict[str, float]:
     counts = [count_statements(*pair) for pair in zip(completions, studies["truth"], strict=True)]
     scores = {name: [float(getattr(one, name)) for one in counts] for name in TruthCounts._fields}
     bleu = BleuReward(impression_column=None)(completions, findings=studies["complete_findings"])
-    scores["bleu_complete"] = [(one or 0.0) / 2 for one in bleu]
+    scores["bleu_complete"] = [one or 0.0 for one in bleu]
     figures = figures_of(scores, bands=())
     kept = ("bleu_complete", "all_f1", "abnormal_f1", "harm")
     return {name: figures[name].value for name in kept}

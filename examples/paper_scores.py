@@ -50,7 +50,7 @@ def score_reports(completions: Sequence[str], studies: Any, index: FindingsIndex
     scores: Scores = {}
     for kind, column in {"complete": "complete_findings", "written": "findings"}.items():
         wanted = list(studies[column])
-        scores[f"bleu_{kind}"] = [one / 2 for one in bleu(completions, findings=wanted)]
+        scores[f"bleu_{kind}"] = list(bleu(completions, findings=wanted))
         table = scorer(completions, wanted, studies["impression"]).reports
         scores[f"unit_{kind}"] = [float(one) for one in table["cluster_f1"]]
     counts = [count_statements(*pair) for pair in zip(completions, studies["truth"], strict=True)]
@@ -147,7 +147,7 @@ def score_run(result: Path, studies: Any, index: FindingsIndex) -> dict[str, Sco
             cut = cut_to(completions, base)
             bleu = BleuReward(impression_column=None)
             wanted = list(studies["complete_findings"])
-            scores[prompt]["bleu_cut"] = [one / 2 for one in bleu(cut, findings=wanted)]
+            scores[prompt]["bleu_cut"] = list(bleu(cut, findings=wanted))
     kept.write_text(json.dumps(scores) + "\n", encoding="utf-8")
     return scores
 

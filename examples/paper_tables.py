@@ -4,7 +4,7 @@
     python examples/paper_tables.py --quick               # two minutes: the plumbing, no figures
     python examples/paper_tables.py --only sft/base       # the runs whose names begin so
 
-The recipe (recipes/paper_tables.yaml) says how many studies, steps and seeds. Each run leaves its
+The recipe (paper_tables.yaml) says how many studies, steps and seeds. Each run leaves its
 folder in `output_dir`: `result.json`, written last, and the model. `tables` reads them all, also
 while runs are missing, and writes the tables, the raw figures and the plots to `--results`.
 """
@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-RECIPE = Path(__file__).parent / "recipes" / "paper_tables.yaml"
+RECIPE = Path(__file__).with_name("paper_tables.yaml")
 RESULTS = Path(__file__).parents[1] / "docs" / "paper"
 MORE_SEEDS = ("base", "safe")
 GRPO_FROM = "sft/safe/0"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,8 +12,9 @@ from scipy.optimize import linear_sum_assignment
 from semenrich_datasets.index.findings_index import FindingsIndex
 from semenrich_datasets.index.units import Unit
 from semenrich_datasets.reading import Assertion, Reader, Reading
+from semenrich_datasets.reading.entailment import entailed_denials, logic_of
 from semenrich_datasets.reading.finding_score import detail_steps
-from semenrich_datasets.reading.stated import StatedFinding, stated_findings
+from semenrich_datasets.reading.stated import StatedFinding, gather_findings, stated_findings
 
 #: One step of a detail (side, degree, doubt) takes so much of a finding's credit, as in
 #: [`~reading.finding_score.Costs`].
@@ -25,26 +26,26 @@ _MEMORY = 2**14
 
 @dataclass(frozen=True)
 class Finding:
-    """An abnormal finding of a report, and the names that it goes by.
+    """An abnormal finding of a report.
 
     Args:
-        stated ([`StatedFinding`]): What, how sure, where and how much.
-        names (`frozenset[str]`): Where its concept is wider than one thing: "pacemaker" and
-            "central line" are both a device.
+        stated ([`StatedFinding`]): What, how sure, where and how much; on one side or on none that
+            is said: what is bilateral is two findings.
+        name (`str`): Where its concept is wider than one thing: "pacemaker" and "central line" are
+            both a device.
     """
 
     stated: StatedFinding
-    names: frozenset[str]
+    name: str = ""
 
     @property
     def kind(self) -> Hashable:
         """What it is, wherever and however much of it there is."""
-        return self.stated.concept, self.names
+        return self.stated.concept, self.name
 
     def __str__(self) -> str:
         """Writes it for a reader: "slight left pleural_effusion"."""
-        names = f" ({', '.join(sorted(self.names))})" if self.names else ""
-        return f"{self.stated}{names}"
+        return f"{self.stated} ({self.name})" if self.name else str(self.stated)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Claims:
             pneumothorax." claims what "No effusion. No pneumothorax." does.
         findings (`tuple[Finding, ...]`): What it finds.
         units (`frozenset[Unit]`): The units of those of its sentences that the reader does not
-            understand.
+            understand, or that speak of the change of a finding.
     """
 
     normal: frozenset[Assertion]
@@ -97,46 +98,97 @@ class ClaimReader:
     def _read(self, texts: Sequence[str]) -> list[Claims]:
         split = [self.index.split(text) for text in texts]
         distinct = list(dict.fromkeys(sentence for cut in split for sentence in cut))
-        understood = {} if self.index.config.preset == "paper" else self._understood(distinct)
-        rest = [sentence for sentence in distinct if sentence not in understood]
-        units = dict(zip(rest, self.index.units(rest), strict=True)) if rest else {}
+        read: dict[str, _Sentence] = {}
+        if self.index.config.preset != "paper":
+            reader = self.index.reader
+            read = {
+                sentence: _read_sentence(reader.read(sentence), reader) for sentence in distinct
+            }
+        opaque = [one for one in distinct if one not in read or read[one].is_opaque]
+        units = dict(zip(opaque, self.index.units(opaque), strict=True)) if opaque else {}
         return [
-            _claims(
-                [understood[sentence] for sentence in cut if sentence in understood],
+            Claims(
+                frozenset(
+                    one for sentence in cut if sentence in read for one in read[sentence].normal
+                ),
+                _gathered(
+                    one for sentence in cut if sentence in read for one in read[sentence].findings
+                ),
                 frozenset(units[sentence] for sentence in cut if sentence in units),
-                self.index.reader,
             )
             for cut in split
         ]
 
-    def _understood(self, sentences: Sequence[str]) -> dict[str, Reading]:
-        reader = self.index.reader
-        readings = {sentence: reader.read(sentence) for sentence in sentences}
-        return {sentence: one for sentence, one in readings.items() if _is_whole(one, reader)}
+
+@dataclass(frozen=True)
+class _Sentence:
+    """What a sentence claims, and whether it says more that its unit must stand for."""
+
+    normal: frozenset[Assertion] = frozenset()
+    findings: tuple[Finding, ...] = ()
+    is_opaque: bool = True
 
 
-def _is_whole(reading: Reading, reader: Reader) -> bool:
-    """Whether the claims of a sentence are all that it says."""
-    if not reading.content:
-        return False
-    is_abnormal = any(one.is_abnormal for one in reading.content)
-    return not is_abnormal or bool(stated_findings([reading], reader.lexicon))
+def _read_sentence(reading: Reading, reader: Reader) -> _Sentence:
+    # "Stable cardiomegaly" has no content, for change is a part of it: its finding is read alone.
+    says_change = reading.content is None and reading.understood and reading.sign == "abnormal"
+    said = reading.assertions if says_change else reading.content or ()
+    findings = _findings_of(reading, reader) if any(one.is_abnormal for one in said) else ()
+    if not said or (not findings and any(one.is_abnormal for one in said)):
+        return _Sentence()
+    normal = frozenset(one for one in said if not one.is_abnormal)
+    return _Sentence(normal, findings, is_opaque=says_change)
 
 
-def _claims(readings: Sequence[Reading], units: frozenset[Unit], reader: Reader) -> Claims:
-    said = [one for reading in readings for one in reading.content or ()]
-    names: dict[str, set[str]] = {}
-    for one in said:
+def _findings_of(reading: Reading, reader: Reader) -> tuple[Finding, ...]:
+    names: dict[str, list[str]] = {}
+    for one in reading.assertions:
         if one.is_abnormal and one.name:
-            names.setdefault(one.concept, set()).add(one.name)
-    return Claims(
-        frozenset(one for one in said if not one.is_abnormal),
-        tuple(
-            Finding(one, frozenset(names.get(one.concept, ())))
-            for one in stated_findings(readings, reader.lexicon)
-        ),
-        units,
+            names.setdefault(one.concept, []).append(one.name)
+    return tuple(
+        Finding(replace(stated, sides=sides), name)
+        for stated in stated_findings([reading], reader.lexicon)
+        for name in names.get(stated.concept, [""])
+        for sides in ([frozenset({side}) for side in sorted(stated.sides)] or [stated.sides])
     )
+
+
+def _gathered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Puts statements of one thing together: "Effusion. Small left effusion." is one finding."""
+    by_name: dict[str, list[StatedFinding]] = {}
+    for one in findings:
+        by_name.setdefault(one.name, []).append(one.stated)
+    return tuple(
+        Finding(stated, name)
+        for name, same in sorted(by_name.items())
+        for stated in gather_findings(same)
+    )
+
+
+@lru_cache(maxsize=2**14)
+def contradicted(claims: Claims, reader: Reader) -> frozenset[Hashable]:
+    """Gives the kinds of claims that a text makes and takes back, as in "Effusion. No effusion.".
+
+    Args:
+        claims ([`Claims`]): Of one text.
+        reader ([`Reader`]): That it was read by.
+
+    Returns:
+        `frozenset`: Of findings that are denied, and of the denials that do so.
+    """
+    lexicon = reader.lexicon
+    stated = [
+        (one.kind, logic_of([Assertion(one.stated.concept, "present", side)], lexicon))
+        for one in claims.findings
+        for side in (one.stated.sides or (None,))
+    ]
+    taken_back: set[Hashable] = set()
+    for denial in claims.normal:
+        denied = entailed_denials(denial, lexicon)
+        against = [kind for kind, logic in stated if logic.states & denied]
+        if against:
+            taken_back.update((denial, *against))
+    return frozenset(taken_back)
 
 
 @dataclass(frozen=True)
@@ -178,9 +230,10 @@ def shared_claims(
 
     Normal claims and units are shared or not. Findings are paired one to one, so that most weight
     is shared, and a pair is shared by 1 - 0.25 steps, by the steps of
-    [`~reading.finding_score.finding_score`]: the wrong side 4 steps, one of two sides 2, a side
-    that one alone names 1; a degree beside it 1, one that one alone names 0.5; "may be" 0.5; a kind
-    of it 1. The names of a wider concept take their share: a pacemaker is no central line.
+    [`~reading.finding_score.finding_score`]: the wrong side 4 steps, a side that one alone names 1;
+    a degree beside it 1, one that one alone names 0.5; "may be" 0.5; a kind of it 1. Of a wider
+    concept the name must be the same: a pacemaker is no central line. What a text takes back itself
+    ([`contradicted`]) it shares with nobody but with who does so too.
 
     Args:
         written ([`Claims`]): What was written.
@@ -192,15 +245,18 @@ def shared_claims(
         `tuple[list, list]`: The claims of both, in the order of [`Claims.kinds`], each with how
         much of it is shared.
     """
-    pairs = _pair_findings(written.findings, wanted.findings, weight, reader)
+    pairs = _pair_findings(written, wanted, weight, reader)
+    empty = _empty_words(written, wanted, reader)
     rows = {row: credit for row, _, credit, _ in pairs}
     columns = {column: credit for _, column, credit, _ in pairs}
-    return _side(written, wanted, rows), _side(wanted, written, columns)
+    return _side(written, wanted, rows, empty), _side(wanted, written, columns, empty)
 
 
-def _side(one: Claims, other: Claims, credits: dict[int, float]) -> list[Shared]:
+def _side(
+    one: Claims, other: Claims, credits: dict[int, float], empty: frozenset[Hashable]
+) -> list[Shared]:
     return [
-        *((claim, str(claim), float(claim in other.normal)) for claim in one.normal),
+        *((claim, str(claim), float(claim in other.normal - empty)) for claim in one.normal),
         *(
             (found.kind, str(found), credits.get(row, 0.0))
             for row, found in enumerate(one.findings)
@@ -222,7 +278,7 @@ def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> di
         `dict[str, Agreement]`: "normal" (neutral units too) and "abnormal". A pair of findings
         shares the lesser of its weights.
     """
-    pairs = _pair_findings(written.findings, wanted.findings, weight, reader)
+    pairs = _pair_findings(written, wanted, weight, reader)
     sums = {
         sign: [
             sum(weight(kind, sign) for kind, one_sign in one.kinds if one_sign == sign)
@@ -238,7 +294,8 @@ def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> di
         )
         for sign in (False, True)
     }
-    shared[False] += sum(weight(one, False) for one in written.normal & wanted.normal)
+    both = (written.normal & wanted.normal) - _empty_words(written, wanted, reader)
+    shared[False] += sum(weight(one, False) for one in both)
     shared[True] += sum(gain for _, _, _, gain in pairs)
     return {
         "normal": Agreement(shared[False], *sums[False]),
@@ -246,14 +303,24 @@ def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> di
     }
 
 
+def _empty_words(written: Claims, wanted: Claims, reader: Reader) -> frozenset[Hashable]:
+    return contradicted(written, reader) - contradicted(wanted, reader)
+
+
 def _pair_findings(
-    written: Sequence[Finding], wanted: Sequence[Finding], weight: Weight, reader: Reader
+    written: Claims, wanted: Claims, weight: Weight, reader: Reader
 ) -> list[tuple[int, int, float, float]]:
     """Row, column, credit and shared weight of each pair."""
-    if not written or not wanted:
+    if not written.findings or not wanted.findings:
         return []
-    credit = np.array([[_credit(a, b, reader) for b in wanted] for a in written])
-    weights = [[weight(one.kind, True) for one in side] for side in (written, wanted)]
+    empty = _empty_words(written, wanted, reader)
+    credit = np.array(
+        [
+            [0.0 if a.kind in empty else _credit(a, b, reader) for b in wanted.findings]
+            for a in written.findings
+        ]
+    )
+    weights = [[weight(one.kind, True) for one in side.findings] for side in (written, wanted)]
     gain = credit * np.minimum.outer(*map(np.array, weights))
     chosen = zip(*linear_sum_assignment(gain, maximize=True), strict=True)
     return [(int(a), int(b), float(credit[a, b]), float(gain[a, b])) for a, b in chosen]
@@ -262,8 +329,6 @@ def _pair_findings(
 @lru_cache(maxsize=2**16)
 def _credit(one: Finding, other: Finding, reader: Reader) -> float:
     steps = detail_steps(one.stated, other.stated, reader.lexicon)
-    if steps is None:
+    if steps is None or (one.name != other.name and one.stated.concept == other.stated.concept):
         return 0.0
-    together = one.names | other.names
-    alike = len(one.names & other.names) / len(together) if together else 1.0
-    return max(0.0, 1.0 - DETAIL * steps) * alike
+    return max(0.0, 1.0 - DETAIL * steps)

@@ -73,9 +73,13 @@ def stated_findings(readings: Iterable[Reading], lexicon: Lexicon) -> list[State
     Returns:
         `list[StatedFinding]`: In a fixed order.
     """
-    found = {one for reading in readings for one in _of_sentence(reading, lexicon)}
+    return gather_findings(one for reading in readings for one in _of_sentence(reading, lexicon))
+
+
+def gather_findings(found: Iterable[StatedFinding]) -> list[StatedFinding]:
+    """Puts statements of one thing together, in a fixed order, as [`stated_findings`] says."""
     # What is said most exactly comes first; what is said loosely joins it.
-    order = sorted(found, key=lambda one: (not one.sides, not one.levels, str(one)))
+    order = sorted(set(found), key=lambda one: (not one.sides, not one.levels, str(one)))
     gathered: list[StatedFinding] = []
     for one in order:
         row = next((row for row, other in enumerate(gathered) if _are_one(one, other)), None)

@@ -99,8 +99,8 @@ def _shares(
     """Gives how often each understood claim holds.
 
     A finding holds in the reports that state it: who does not speak of it does not see it. A denial
-    holds in all reports that make it or leave it out, but for those that state what it denies, and
-    these are held against those that make it: so often it is true where it is a question at all.
+    holds in all but those that state what it denies, however few make it: "no large effusion" tells
+    no more than "no effusion" does.
     """
     shares: dict[Hashable, float] = {}
     stated = [
@@ -112,7 +112,8 @@ def _shares(
         if isinstance(kind, Assertion):
             denies = logic_of([kind], lexicon).denies
             against = sum(others for excludes, others in stated if excludes & denies)
-            shares[kind] = held / (held + against)
+            # Units of one report are counted each: more than all can't deny it.
+            shares[kind] = max(1 - against / reports, 1 / (reports + 1))
         elif is_abnormal and not isinstance(kind, Unit):
             shares[kind] = held / reports
     return shares

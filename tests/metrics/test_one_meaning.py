@@ -64,7 +64,7 @@ def score(index, generated, reference):
         ("Small left pleural effusion.", "Large left pleural effusion.", 0.5),
         # Sides
         ("Left pleural effusion.", "Right pleural effusion.", 0),
-        ("Left pleural effusion.", "Bilateral pleural effusions.", 0.5),
+        ("Left pleural effusion.", "Bilateral pleural effusions.", 2 / 3),
         # Negation
         ("Left pleural effusion.", "No left pleural effusion.", 0),
         ("The heart is enlarged.", "The heart is not enlarged.", 0),

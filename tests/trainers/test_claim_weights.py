@@ -41,10 +41,10 @@ def test_surprise_is_the_focal_loss_of_a_guess():
 @pytest.mark.parametrize(
     ("sentence", "share"),
     [
-        # Of the reports that say either; who is silent says neither.
-        ("The heart size is normal.", 12 / 16),
+        # In all reports but those that state what it denies.
+        ("The heart size is normal.", 16 / 20),
         ("No pleural effusion.", 18 / 20),
-        # Of all reports.
+        # In those that state it.
         ("The heart is enlarged.", 4 / 20),
         ("Left pleural effusion.", 2 / 20),
     ],
@@ -59,6 +59,13 @@ def test_a_finding_that_nobody_has_is_as_rare_as_the_rarest(index):
 
 def test_what_says_nothing_of_the_patient_weighs_nothing(index):
     assert weight_of(index, "Film 3.") == 0.0
+
+
+def test_a_rare_wording_of_a_denial_tells_no_more():
+    corpus = [*CORPUS, "No large pleural effusion."]
+    index = build_index([{"findings": f"{text} Film {n}."} for n, text in enumerate(corpus)])
+    plain, rare = (weight_of(index, f"No {kind}effusion.") for kind in ("", "large "))
+    assert rare <= plain < 0.01
 
 
 def reward_of(index, weights=None):
@@ -88,7 +95,7 @@ def test_the_normal_template_earns_little_of_what_the_truth_earns(index):
 
 def test_the_prior_is_the_average_report(index):
     weights = ClaimWeights(ClaimReader(index), "surprise")
-    shares = {12 / 16: 12, 18 / 20: 18, 4 / 20: 4, 2 / 20: 2}
+    shares = {16 / 20: 12, 18 / 20: 18, 4 / 20: 4, 2 / 20: 2}
     total = sum(held * surprise(share) for share, held in shares.items())
     assert weights.prior == pytest.approx(total / 20)
     assert ClaimWeights(ClaimReader(index)).prior == 0.0

@@ -62,7 +62,6 @@ def test_a_weight_holds_for_all_wordings_whatever_their_clusters(phantom):
         ("Scoliosis of the spine.", "Kyphosis of the spine."),
         ("Small left effusion and right pneumothorax.", "Small right effusion, left pneumothorax."),
         ("No pneumothorax.", "No new pneumothorax."),
-        ("The left pleural effusion has increased.", "The left pleural effusion has decreased."),
         ("A pacemaker is present.", "An endotracheal tube is present."),
         ("No pleural effusion.", "No pericardial effusion."),
     ],
@@ -75,7 +74,11 @@ def test_what_says_another_thing_does_not_agree(phantom, left, right):
 @pytest.mark.parametrize(
     ("left", "right", "agreement"),
     [
-        ("Small left pleural effusion.", "Small bilateral pleural effusions.", 0.5),
+        # Bilateral is two: 2 * 1 / (1 + 2)
+        ("Small left pleural effusion.", "Small bilateral pleural effusions.", 2 / 3),
+        # What changed is more than the finding, and another change agrees in the finding alone.
+        ("Stable cardiomegaly.", "Cardiomegaly.", 2 / 3),
+        ("The left effusion has increased.", "The left effusion has decreased.", 0.5),
         ("Small left pleural effusion.", "Large left pleural effusion.", 0.5),
         ("Small left pleural effusion.", "Moderate left pleural effusion.", 0.75),
         ("Small left pleural effusion.", "Left pleural effusion.", 0.875),
@@ -85,7 +88,8 @@ def test_what_says_another_thing_does_not_agree(phantom, left, right):
     ],
 )
 def test_another_side_degree_or_doubt_agrees_in_part(phantom, left, right, agreement):
-    assert paid(phantom, left, right) == paid(phantom, right, left) == agreement
+    both = paid(phantom, left, right), paid(phantom, right, left)
+    assert both == pytest.approx((agreement, agreement))
 
 
 @pytest.mark.parametrize(
@@ -94,6 +98,8 @@ def test_another_side_degree_or_doubt_agrees_in_part(phantom, left, right, agree
         ("No pneumothorax or pleural effusion.", "No pneumothorax. No pleural effusion."),
         ("The heart and mediastinum are normal.", "Normal mediastinum. The heart is normal."),
         ("Cardiomegaly with a left effusion.", "Left pleural effusion. The heart is enlarged."),
+        ("Bilateral pleural effusions.", "Left pleural effusion. Right pleural effusion."),
+        ("Effusion. Small left effusion.", "Small left pleural effusion."),
     ],
 )
 def test_how_claims_are_put_into_sentences_does_not_count(phantom, left, right):
@@ -104,3 +110,19 @@ def test_half_of_a_sentence_is_half_of_its_claims(phantom):
     # 2 * 1 / (2 + 1)
     worth = paid(phantom, "No pneumothorax.", "No pneumothorax or pleural effusion.")
     assert worth == pytest.approx(2 / 3)
+
+
+def test_what_is_taken_back_earns_nothing(phantom):
+    reference = "Small left pleural effusion. Normal heart size."
+    both = f"{reference} No pleural effusion."
+    # Of its three claims the heart alone is left: 2 * 1 / (3 + 2)
+    assert paid(phantom, both, reference) == pytest.approx(2 / 5)
+    assert paid(phantom, both, both) == 1.0
+    # The other side, and another degree, are no contradiction.
+    for denial in ("No right pleural effusion.", "No large pleural effusion."):
+        assert paid(phantom, f"{reference} {denial}", reference) == pytest.approx(4 / 5)
+
+
+def test_each_name_of_a_wider_concept_is_a_finding_of_its_own(phantom):
+    two = "A pacemaker is present. An endotracheal tube is present."
+    assert paid(phantom, "A pacemaker is present.", two) == pytest.approx(2 / 3)
