@@ -60,6 +60,8 @@ class IndexCheckpoints(Trainer):
     indexes: dict[str, FindingsIndex]
     #: What the rows to train on are, of [`~run_recipe.describe_rows`].
     rows_recipe: Recipe
+    #: The adapter that the run starts from, of [`~run_recipe.describe_start`].
+    start_recipe: Recipe | None = None
     #: What the run is made of; None before training.
     run_recipe: Recipe | None = None
     #: Settings that this trainer reads at evaluations alone.

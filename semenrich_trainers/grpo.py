@@ -25,7 +25,7 @@ from semenrich_trainers.formatting import completion_text
 from semenrich_trainers.named_rewards import NAMED_REWARDS, RewardContext, make_rewards
 from semenrich_trainers.report_scores import ReportScorer
 from semenrich_trainers.rows import check_columns, check_datasets, first_rows
-from semenrich_trainers.run_recipe import describe_rows
+from semenrich_trainers.run_recipe import describe_rows, describe_start
 from semenrich_trainers.tables import log_table
 
 _PAPERS = {
@@ -119,6 +119,7 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         train_dataset = kwargs.get("train_dataset")
         self._check_datasets(args, train_dataset, eval_dataset, kwargs)
         self.rows_recipe = describe_rows(train_dataset, list(self._references))
+        self.start_recipe = describe_start(model, args.model_init_kwargs)
         self.indexes = open_indexes(index, impression_index)
         context = RewardContext(
             self.indexes[FINDINGS_INDEX],
@@ -135,7 +136,14 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
             ],
             args=args,
             eval_dataset=first_rows(eval_dataset, args.eval_reports),
-            **open_policy(model, args, kwargs, truncation_side="left", padding_side="left"),
+            **open_policy(
+                model,
+                args,
+                kwargs,
+                self.start_recipe,
+                truncation_side="left",
+                padding_side="left",
+            ),
         )
         rows: Any = self.train_dataset
         if is_conversational(next(iter(rows))):
