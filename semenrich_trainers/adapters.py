@@ -61,7 +61,7 @@ def load_policy(
         return create_model_from_path(name, revision=revision, **model_init_kwargs)
     from peft import PeftModel
 
-    base_name, base_revision = _base_model(name, revision)
+    base_name, base_revision = base_model(name, revision)
     try:
         base = create_model_from_path(base_name, revision=base_revision, **model_init_kwargs)
     except OSError as error:
@@ -96,7 +96,7 @@ def load_processing_class(name: str, **settings: Any) -> Any:
     except (OSError, ValueError):
         if not is_adapter(name, settings.get("revision")):
             raise
-    base_name, revision = _base_model(name, settings.pop("revision", None))
+    base_name, revision = base_model(name, settings.pop("revision", None))
     return AutoProcessor.from_pretrained(base_name, revision=revision, **settings)
 
 
@@ -175,8 +175,16 @@ def _save_merged(model: Any, processing_class: Any, run: str) -> None:
     model.name_or_path = model.config._name_or_path = str(folder)
 
 
-def _base_model(name: str, revision: str | None) -> tuple[str, str | None]:
-    """Gives the folder or Hub id of an adapter's base model, and its revision."""
+def base_model(name: str, revision: str | None = None) -> tuple[str, str | None]:
+    """Gives the folder or Hub id of an adapter's base model, wherever it has gone.
+
+    Args:
+        name (`str`): Folder or Hub id of the adapter.
+        revision (`str`, *optional*): Of the name.
+
+    Returns:
+        `tuple[str, str | None]`: The base model's name and its revision.
+    """
     from peft import PeftConfig
 
     config = PeftConfig.from_pretrained(name, revision=revision)

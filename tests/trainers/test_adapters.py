@@ -251,7 +251,7 @@ def test_a_merged_base_on_the_hub_comes_with_its_adapter(sft, tmp_path, monkeypa
     monkeypatch.setattr(adapters, "snapshot_download", download)
     found = PeftConfig.from_pretrained(str(tmp_path))
     monkeypatch.setattr(PeftConfig, "from_pretrained", lambda *_, **__: found)
-    assert adapters._base_model("me/lora", "v1") == (str(tmp_path / MERGED_BASE), None)
+    assert adapters.base_model("me/lora", "v1") == (str(tmp_path / MERGED_BASE), None)
     assert asked == [("me/lora", "v1", "merged_base/*")]
 
 
