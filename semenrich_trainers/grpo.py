@@ -24,7 +24,13 @@ from semenrich_trainers.evaluation import add_report_evaluations
 from semenrich_trainers.formatting import completion_text
 from semenrich_trainers.named_rewards import NAMED_REWARDS, RewardContext, make_rewards
 from semenrich_trainers.report_scores import ReportScorer
-from semenrich_trainers.rows import check_columns, check_datasets, first_rows
+from semenrich_trainers.rows import (
+    check_columns,
+    check_datasets,
+    check_images,
+    check_studies,
+    first_rows,
+)
 from semenrich_trainers.run_recipe import describe_rows, describe_start
 from semenrich_trainers.tables import log_table
 
@@ -88,7 +94,8 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
 
     Raises:
         `TypeError`: When `args` are TRL's.
-        `ValueError`: When a dataset lacks a column, or `remove_unused_columns` would take it away.
+        `ValueError`: When a dataset lacks a column, or `remove_unused_columns` would take it away,
+            or a study has no image where others have.
 
     Example:
         ```python
@@ -167,11 +174,16 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         prompt = {} if kwargs.get("environment_factory") else {"prompt": "prompt"}
         columns = {**prompt, **self._references}
         check_datasets(train_dataset, "train_dataset", columns, remove_unused_columns=False)
+        evaluated = args.evaluation_reference if args.eval_reports else {}
+        columns = {**evaluated, **columns}
         check_datasets(eval_dataset, "eval_dataset", columns, remove_unused_columns=False)
+        check_studies(train_dataset, "train_dataset")
+        check_studies(first_rows(eval_dataset, args.eval_reports), "eval_dataset")
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Any:
         # A stream may not tell its columns earlier than here.
         check_columns(inputs[0], "the first batch", self._references)
+        check_images(inputs, "the dataset")
         return super()._generate_and_score_completions(inputs)
 
     def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any) -> Any:
