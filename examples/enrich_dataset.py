@@ -7,7 +7,7 @@
 Writes OUTPUT/index, OUTPUT/impression_index, and OUTPUT/data with a Parquet file per split, for
 `--index`, `--impression_index` and `--dataset` of the training scripts. The indexes are fitted on
 the split "train" alone, so that nothing of a held-out report is learned; a dataset of one split is
-divided into "train" and "test" first.
+divided into "train" and "test" first, by patient where a column names patients, else by study.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class EnrichArguments:
     )
     preset: str = field(default="safe", metadata={"help": "safe, paper or random."})
     test_size: float = field(
-        default=0.1, metadata={"help": "Share held out of a dataset that has one split."}
+        default=0.1, metadata={"help": "Share of patients held out of a dataset of one split."}
     )
     seed: int = field(default=0, metadata={"help": "Of what is held out, and of the draws."})
     num_proc: int | None = field(default=None, metadata={"help": "Worker processes."})
@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> DatasetDict:
 def load_splits(args: EnrichArguments) -> DatasetDict:
     """Gives the dataset with its splits, "train" among them."""
     from datasets import DatasetDict, load_dataset
+    from report_data import hold_out
 
     from semenrich_datasets.report_files import load_reports
 
@@ -119,7 +120,8 @@ def load_splits(args: EnrichArguments) -> DatasetDict:
         raise ValueError(f"expected a split 'train', found {', '.join(splits)}")
     if len(splits) > 1:
         return splits
-    return splits["train"].train_test_split(test_size=args.test_size, seed=args.seed)
+    train, test = hold_out(splits["train"], args.seed, args.test_size, most=None)
+    return DatasetDict(train=train, test=test)
 
 
 def push(

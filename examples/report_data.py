@@ -81,16 +81,23 @@ def load_phantom_splits(studies: int, eval_reports: int, test_reports: int) -> S
     )
 
 
-def hold_out(reports: Dataset, seed: int) -> tuple[Dataset, Dataset]:
-    """Divides reports into those to train on and those to validate with.
+def hold_out(
+    reports: Dataset,
+    seed: int,
+    share: float = HELD_OUT_SHARE,
+    most: int | None = MOST_HELD_OUT,
+) -> tuple[Dataset, Dataset]:
+    """Divides reports into those to train on and those to validate or test with.
 
     Args:
         reports (`Dataset`): All rows of a patient, or where no column names patients of a study,
             fall on the same side.
         seed (`int`): Of the draw.
+        share (`float`, *optional*, defaults to `0.1`): Of the patients, to hold out; at least one.
+        most (`int`, *optional*, defaults to `1000`): Patients to hold out; None for any number.
 
     Returns:
-        `tuple[Dataset, Dataset]`: Nine tenths and a tenth, at most 1,000 patients.
+        `tuple[Dataset, Dataset]`: To train on, and held out.
 
     Raises:
         `ValueError`: When there are fewer than two patients to divide.
@@ -104,9 +111,10 @@ def hold_out(reports: Dataset, seed: int) -> tuple[Dataset, Dataset]:
     if len(groups) < 2:
         raise ValueError(
             f"expected two patients or more to hold some out, found {len(groups)} in column {key!r}"
-            ": add a split 'validation'"
+            ": add a split 'validation' (or 'test')"
         )
-    count = min(max(1, round(HELD_OUT_SHARE * len(groups))), MOST_HELD_OUT)
+    # One at least on either side.
+    count = min(max(1, round(share * len(groups))), len(groups) - 1, most or len(groups))
     drawn = np.random.default_rng(seed).permutation(len(groups))[:count]
     held_out = {groups[row] for row in drawn}
     sides: tuple[list[int], list[int]] = ([], [])

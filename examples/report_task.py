@@ -27,6 +27,7 @@ from semenrich_trainers.formatting import DEFAULT_PROMPT, completion_text
 from semenrich_trainers.report_scores import ReportScorer
 
 RECIPES = Path(__file__).parent / "recipes"
+ENRICHED = "enriched_findings"
 
 
 @dataclass
@@ -81,13 +82,18 @@ def parse_arguments(config: type, recipe: str, argv: Sequence[str] | None = None
         argv (`Sequence[str]`, *optional*): The command line; by default this process's.
 
     Returns:
-        `tuple`: The [`TaskArguments`], the trainer's configuration and the `ModelConfig`.
+        `tuple`: The [`TaskArguments`], the trainer's configuration, which scores against the column
+            before enrichment unless another is named, and the `ModelConfig`.
     """
     args = list(sys.argv[1:] if argv is None else argv)
     if "--config" not in args:
         args += ["--config", str(RECIPES / recipe)]
     classes: Any = [TaskArguments, config, ModelConfig]
-    return TrlParser(classes).parse_args_and_config(args)
+    task, training, model = TrlParser(classes).parse_args_and_config(args)
+    if training.eval_findings_column is None and training.findings_column == ENRICHED:
+        # What we added is no reference: a model would gain by writing our additions again.
+        training.eval_findings_column = "findings"
+    return task, training, model
 
 
 def load_task_splits(task: TaskArguments, config: SFTConfig | GRPOConfig) -> Splits:
@@ -120,8 +126,8 @@ def format_reports(
     reports: Dataset, task: TaskArguments, config: ReportConfig, index: FindingsIndex
 ) -> Dataset:
     """Adds prompt and completion, and before them enriched findings if they are asked for."""
-    is_enriched = "enriched_findings" in reports.column_names
-    if config.findings_column == "enriched_findings" and not is_enriched:
+    is_enriched = ENRICHED in reports.column_names
+    if config.findings_column == ENRICHED and not is_enriched:
         enricher = SemEnricher(index, context_columns=[config.impression_column])
         reports = reports.map(enricher, batched=True)
     formatter = ReportFormatter(config.findings_column, config.impression_column, task.prompt)
@@ -187,7 +193,7 @@ def _evaluation(
         rows,
         scorer,
         count,
-        findings_column=trainer.args.findings_column,
+        findings_column=trainer.args.eval_findings_column or trainer.args.findings_column,
         impression_column=trainer.args.impression_column,
         max_new_tokens=trainer.args.max_completion_length,
         prefix=prefix,

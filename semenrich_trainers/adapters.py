@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelerate import PartialState
 from huggingface_hub import snapshot_download
 from transformers import AutoProcessor, PreTrainedModel
 from transformers.utils.peft_utils import find_adapter_config_file
@@ -15,6 +14,8 @@ from trl import GRPOConfig, SFTConfig
 from trl.trainer.utils import create_model_from_path
 
 from semenrich_trainers.config import AdapterUse
+from semenrich_trainers.one_process import on_main_process
+from semenrich_trainers.run_recipe import Recipe, check_start, holds_run
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -60,7 +61,7 @@ def load_policy(
         return create_model_from_path(name, revision=revision, **model_init_kwargs)
     from peft import PeftModel
 
-    base_name, base_revision = _base_model(name, revision)
+    base_name, base_revision = base_model(name, revision)
     try:
         base = create_model_from_path(base_name, revision=base_revision, **model_init_kwargs)
     except OSError as error:
@@ -95,7 +96,7 @@ def load_processing_class(name: str, **settings: Any) -> Any:
     except (OSError, ValueError):
         if not is_adapter(name, settings.get("revision")):
             raise
-    base_name, revision = _base_model(name, settings.pop("revision", None))
+    base_name, revision = base_model(name, settings.pop("revision", None))
     return AutoProcessor.from_pretrained(base_name, revision=revision, **settings)
 
 
@@ -103,6 +104,7 @@ def open_policy(
     model: str | PreTrainedModel,
     args: SFTConfig | GRPOConfig,
     kwargs: dict[str, Any],
+    start: Recipe | None,
     **processing_settings: Any,
 ) -> dict[str, Any]:
     """Gives a trainer's arguments with the adapter loaded, if its model is named by one.
@@ -111,24 +113,32 @@ def open_policy(
         model (`str`, [`~transformers.PreTrainedModel`] or [`~peft.PeftModel`]): As the trainer's.
         args ([`ReportConfig`]): With the field `adapter`.
         kwargs (`dict[str, Any]`): What else the trainer was given.
+        start (`dict`, *optional*): The adapter, of [`~run_recipe.describe_start`].
         processing_settings (`Any`): For loading the tokenizer or processor.
 
     Returns:
         `dict[str, Any]`: `model` and the kwargs; for an adapter with its `processing_class`, and
             without a `peft_config` where it is trained on.
+
+    Raises:
+        `ValueError`: When it is to be merged, and the run's folder holds a run of another adapter:
+            its base would be lost.
     """
     given: Any = args.model_init_kwargs
     settings = dict(given or {})
     revision = settings.pop("revision", None)
-    if not isinstance(model, str) or not is_adapter(model, revision):
+    if start is None or not isinstance(model, str):
         return {**kwargs, "model": model}
+    use: AdapterUse = args.adapter  # type: ignore[union-attr]
+    run = str(args.output_dir)
+    if use == "merge":
+        on_main_process(lambda: check_start(start, run))
     kwargs = dict(kwargs)
     settings.setdefault("trust_remote_code", args.trust_remote_code)
     if (quantization := kwargs.pop("quantization_config", None)) is not None:
         settings["quantization_config"] = quantization
     if args.distributed_state.distributed_type in ("MULTI_GPU", "DEEPSPEED"):
         settings["device_map"] = None  # as TRL does: "auto" fails there
-    use: AdapterUse = args.adapter  # type: ignore[union-attr]
     policy = load_policy(model, use, is_trainable=True, revision=revision, **settings)
     if kwargs.get("processing_class") is None:
         kwargs["processing_class"] = load_processing_class(
@@ -138,7 +148,7 @@ def open_policy(
             **processing_settings,
         )
     if use == "merge":
-        _save_merged(policy, kwargs["processing_class"], Path(str(args.output_dir), MERGED_BASE))
+        _save_merged(policy, kwargs["processing_class"], run)
     elif kwargs.pop("peft_config", None) is not None:
         logger.warning(
             "The adapter %s is trained on as it is: peft_config is not used. adapter='merge' "
@@ -148,21 +158,33 @@ def open_policy(
     return {**kwargs, "model": policy}
 
 
-def _save_merged(model: Any, processing_class: Any, folder: Path) -> None:
+def _save_merged(model: Any, processing_class: Any, run: str) -> None:
     """Saves the base of what will be trained, which nothing else holds, and names the model so.
 
-    A new adapter is of no use without it, and TRL loads the reference model and vLLM from there.
+    A new adapter is of no use without it, and TRL loads the reference model and vLLM from there,
+    before the whole recipe is known. So that of a run of the same adapter stays as it is.
     """
-    state = PartialState()
-    if state.is_main_process:
-        model.save_pretrained(folder)
-        processing_class.save_pretrained(folder)
-    state.wait_for_everyone()
+    folder = Path(run, MERGED_BASE)
+
+    def save() -> None:
+        if not (holds_run(run) and (folder / "config.json").is_file()):
+            model.save_pretrained(folder)
+            processing_class.save_pretrained(folder)
+
+    on_main_process(save)
     model.name_or_path = model.config._name_or_path = str(folder)
 
 
-def _base_model(name: str, revision: str | None) -> tuple[str, str | None]:
-    """Gives the folder or Hub id of an adapter's base model, and its revision."""
+def base_model(name: str, revision: str | None = None) -> tuple[str, str | None]:
+    """Gives the folder or Hub id of an adapter's base model, wherever it has gone.
+
+    Args:
+        name (`str`): Folder or Hub id of the adapter.
+        revision (`str`, *optional*): Of the name.
+
+    Returns:
+        `tuple[str, str | None]`: The base model's name and its revision.
+    """
     from peft import PeftConfig
 
     config = PeftConfig.from_pretrained(name, revision=revision)

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from accelerate.utils import broadcast_object_list
 from huggingface_hub import ModelCard
 from transformers import ProcessorMixin, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
@@ -17,6 +16,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from semenrich_datasets.index import FindingsIndex
 from semenrich_trainers.formatting import DEFAULT_PROMPT
+from semenrich_trainers.one_process import on_main_process
 from semenrich_trainers.run_recipe import (
     Prompt,
     Recipe,
@@ -60,6 +60,8 @@ class IndexCheckpoints(Trainer):
     indexes: dict[str, FindingsIndex]
     #: What the rows to train on are, of [`~run_recipe.describe_rows`].
     rows_recipe: Recipe
+    #: The adapter that the run starts from, of [`~run_recipe.describe_start`].
+    start_recipe: Recipe | None = None
     #: What the run is made of; None before training.
     run_recipe: Recipe | None = None
     #: Settings that this trainer reads at evaluations alone.
@@ -95,17 +97,13 @@ class IndexCheckpoints(Trainer):
     def _check_recipe(self, run: str, checkpoint: str | bool | None) -> None:
         # Kept, for training changes the model's configuration: its special tokens, for one.
         recipe = self.run_recipe = describe_run(self, self.rows_recipe, self.run_recipe)
-        error: list[str | None] = [None]
-        if self.is_world_process_zero():
-            try:
-                check_folder(recipe, run, checkpoint if isinstance(checkpoint, str) else None)
-                write_recipe(recipe, run)
-            except ValueError as found:
-                error = [str(found)]
-        # One process reads the folder, and all of them stop, lest the others wait for it.
-        broadcast_object_list(error)
-        if error[0] is not None:
-            raise ValueError(error[0])
+        place = checkpoint if isinstance(checkpoint, str) else None
+
+        def check_and_write() -> None:
+            check_folder(recipe, run, place)
+            write_recipe(recipe, run)
+
+        on_main_process(check_and_write)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Saves the model and, beside it, the indexes and the recipe."""

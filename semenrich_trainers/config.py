@@ -28,6 +28,11 @@ class ReportConfig:
             Column of the reference findings, such as `"enriched_findings"`.
         impression_column (`str`, *optional*, defaults to `"impression"`):
             Column of the reference impression.
+        eval_findings_column (`str`, *optional*, defaults to `findings_column`):
+            Column of the findings that generated reports are scored against at an evaluation, by
+            which `load_best_model_at_end` chooses: `"findings"` where enriched ones are learned, so
+            that runs on either can be compared. The rewards of GRPO's own evaluation stay those of
+            `findings_column`.
         eval_reports (`int`, *optional*, defaults to `64`):
             Reports of the evaluation set, from its beginning, that are generated and scored at
             each evaluation; 0 for none. GRPO's own evaluation, which samples `num_generations_eval`
@@ -45,6 +50,10 @@ class ReportConfig:
     )
     impression_column: str = field(
         default="impression", metadata={"help": "Column of the reference impression."}
+    )
+    eval_findings_column: str | None = field(
+        default=None,
+        metadata={"help": "Column of the findings to score against; findings_column by default."},
     )
     eval_reports: int = field(
         default=64,
@@ -68,6 +77,13 @@ class ReportConfig:
             has_bf16 = not self.use_cpu and is_torch_bf16_gpu_available()
             self.bf16 = has_bf16 and not self.fp16
         super().__post_init__()  # type: ignore[misc]
+
+    @property
+    def evaluation_reference(self) -> dict[str, str]:
+        """The column of findings that evaluations score against, by the argument that names it."""
+        if self.eval_findings_column is None:
+            return {self.findings_column: "findings_column"}
+        return {self.eval_findings_column: "eval_findings_column"}
 
 
 def check_config(args: Any, expected: type) -> None:

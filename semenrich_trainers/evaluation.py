@@ -155,7 +155,7 @@ def add_report_evaluations(
             dataset,
             scorer,
             config.eval_reports,
-            findings_column=config.findings_column,
+            findings_column=config.eval_findings_column or config.findings_column,
             impression_column=config.impression_column,
             max_new_tokens=config.max_completion_length,
             prefix=prefix,

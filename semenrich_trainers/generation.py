@@ -19,6 +19,7 @@ from trl.data_utils import prepare_multimodal_messages
 from semenrich_datasets.index.embedding import Encoder
 from semenrich_trainers.chat_templates import report_chat_template
 from semenrich_trainers.formatting import parse_report
+from semenrich_trainers.rows import check_image_columns
 from semenrich_trainers.sentence_vectors import SentenceVectors
 from semenrich_trainers.set_distance import Distance, medoid
 
@@ -41,13 +42,18 @@ def generate_completions(
         processing_class (`PreTrainedTokenizerBase` or `ProcessorMixin`): Its tokenizer or
             processor.
         rows (`Iterable[Mapping]`): With a `prompt` (messages or text) and, for a vision-language
-            model, an `image` or `images`, as [`~formatting.ReportFormatter`] makes them.
+            model, an `image` or `images`, as [`~formatting.ReportFormatter`] makes them. Images go
+            with messages only.
         batch_size (`int`, *optional*, defaults to `8`): Prompts generated together.
         generation (`Any`): Fields of [`~transformers.GenerationConfig`]; greedy by default, and
             the model's own `generation_config` for what is not given.
 
     Returns:
         `list[str]`: A completion per row, or `num_return_sequences` of each row in turn.
+
+    Raises:
+        `ValueError`: When a row has a text for a prompt and an image for the model to see, or both
+            an `image` and `images`.
     """
     tokenizer: Any = getattr(processing_class, "tokenizer", processing_class)
     batches = generate_tokens(model, processing_class, rows, batch_size=batch_size, **generation)
@@ -166,10 +172,11 @@ def most_typical(candidates: Sequence[str], vectors: SentenceVectors, distance: 
 
 def _encode(rows: Sequence[Row], processing_class: Any, tokenizer: PreTrainedTokenizerBase) -> Any:
     with _padding_on_the_left(tokenizer):
-        if isinstance(rows[0]["prompt"], str):
-            texts = [row["prompt"] for row in rows]
-            return processing_class(text=texts, padding=True, return_tensors="pt")
         is_multimodal = isinstance(processing_class, ProcessorMixin)
+        texts = [row["prompt"] for row in rows]
+        has_image = is_multimodal and any(map(row_images, rows))
+        if isinstance(texts[0], str) and not has_image:
+            return processing_class(text=texts, padding=True, return_tensors="pt")
         padding: dict[str, Any] = {"padding": True}
         return processing_class.apply_chat_template(
             [row_messages(row, is_multimodal) for row in rows],
@@ -191,12 +198,29 @@ def row_messages(row: Row, is_multimodal: bool) -> list[dict[str, Any]]:
 
     Returns:
         `list[dict]`: The messages, images as parts `{"type": "image", "image": ...}`.
+
+    Raises:
+        `ValueError`: When the prompt is a text, which has no place for an image, or the row has
+            both an `image` and `images`.
     """
+    if isinstance(row["prompt"], str):
+        raise ValueError(
+            "expected a prompt of messages, which images go with, found a text: make it "
+            '[{"role": "user", "content": prompt}]'
+        )
     if not is_multimodal:
         return list(row["prompt"])
-    image = row.get("image")
-    images = row.get("images") or ([] if image is None else [image])
-    return prepare_multimodal_messages(row["prompt"], images)
+    return prepare_multimodal_messages(row["prompt"], row_images(row))
+
+
+def row_images(row: Row) -> list[Any]:
+    """Gives the images of a row's `image` or `images`; having both raises a `ValueError`."""
+    image, images = row.get("image"), row.get("images") or []
+    if image is None:
+        return list(images)
+    if images:
+        check_image_columns(["image", "images"], "a row")
+    return [image]
 
 
 @contextmanager

@@ -24,8 +24,14 @@ from semenrich_trainers.evaluation import add_report_evaluations
 from semenrich_trainers.formatting import completion_text
 from semenrich_trainers.named_rewards import NAMED_REWARDS, RewardContext, make_rewards
 from semenrich_trainers.report_scores import ReportScorer
-from semenrich_trainers.rows import check_columns, check_datasets, first_rows
-from semenrich_trainers.run_recipe import describe_rows
+from semenrich_trainers.rows import (
+    check_columns,
+    check_datasets,
+    check_images,
+    check_studies,
+    first_rows,
+)
+from semenrich_trainers.run_recipe import describe_rows, describe_start
 from semenrich_trainers.tables import log_table
 
 _PAPERS = {
@@ -88,7 +94,8 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
 
     Raises:
         `TypeError`: When `args` are TRL's.
-        `ValueError`: When a dataset lacks a column, or `remove_unused_columns` would take it away.
+        `ValueError`: When a dataset lacks a column, or `remove_unused_columns` would take it away,
+            or a study has no image where others have.
 
     Example:
         ```python
@@ -119,6 +126,7 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         train_dataset = kwargs.get("train_dataset")
         self._check_datasets(args, train_dataset, eval_dataset, kwargs)
         self.rows_recipe = describe_rows(train_dataset, list(self._references))
+        self.start_recipe = describe_start(model, args.model_init_kwargs)
         self.indexes = open_indexes(index, impression_index)
         context = RewardContext(
             self.indexes[FINDINGS_INDEX],
@@ -135,7 +143,14 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
             ],
             args=args,
             eval_dataset=first_rows(eval_dataset, args.eval_reports),
-            **open_policy(model, args, kwargs, truncation_side="left", padding_side="left"),
+            **open_policy(
+                model,
+                args,
+                kwargs,
+                self.start_recipe,
+                truncation_side="left",
+                padding_side="left",
+            ),
         )
         rows: Any = self.train_dataset
         if is_conversational(next(iter(rows))):
@@ -159,11 +174,16 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         prompt = {} if kwargs.get("environment_factory") else {"prompt": "prompt"}
         columns = {**prompt, **self._references}
         check_datasets(train_dataset, "train_dataset", columns, remove_unused_columns=False)
+        evaluated = args.evaluation_reference if args.eval_reports else {}
+        columns = {**evaluated, **columns}
         check_datasets(eval_dataset, "eval_dataset", columns, remove_unused_columns=False)
+        check_studies(train_dataset, "train_dataset")
+        check_studies(first_rows(eval_dataset, args.eval_reports), "eval_dataset")
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Any:
         # A stream may not tell its columns earlier than here.
         check_columns(inputs[0], "the first batch", self._references)
+        check_images(inputs, "the dataset")
         return super()._generate_and_score_completions(inputs)
 
     def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Dataset, IterableDataset
 
 _FORMATTED = ("prompt", "completion")
@@ -23,7 +26,8 @@ def check_datasets(
         remove_unused_columns (`bool`, *optional*): Of the trainer's configuration.
 
     Raises:
-        `ValueError`: When a column is missing, or a transform would lose the columns it reads.
+        `ValueError`: When a column is missing, a transform would lose the columns it reads, or
+            there are images in two columns.
     """
     for label, one in _each(dataset, name):
         if remove_unused_columns and has_transform(one):
@@ -34,6 +38,60 @@ def check_datasets(
         names = column_names(one)
         if names is not None:
             check_columns(names, label, columns)
+            check_image_columns(names, label)
+
+
+def check_image_columns(names: Iterable[str], label: str) -> None:
+    """Raises a `ValueError` where both columns of images are there: SFT takes one, GRPO another."""
+    if {"image", "images"} <= set(names):
+        raise ValueError(
+            f"expected one column of images in {label}, found 'image' and 'images': remove one"
+        )
+
+
+def check_studies(dataset: Any, name: str) -> None:
+    """Checks, before anything is generated, that each study has an image where others have.
+
+    TRL's GRPO stops at the first batch with a study that has none. Nothing is read but the lengths
+    of lists. Streams and transforms are looked at as their rows come ([`check_images`]).
+
+    Args:
+        dataset (`Dataset`, `IterableDataset`, a `dict` of them, or None): As the trainer's.
+        name (`str`): Of the trainer's argument.
+
+    Raises:
+        `ValueError`: When a study has no image; how many and which is the first is said.
+    """
+    for label, one in _each(dataset, name):
+        if not isinstance(one, Dataset) or has_transform(one):
+            continue
+        for column in {"image", "images"}.intersection(one.column_names):
+            stored = one.data.column(column)
+            is_list = pa.types.is_list(stored.type) or pa.types.is_large_list(stored.type)
+            lengths = pc.list_value_length(stored) if is_list else stored.is_valid().cast("int32")
+            # The rows that a filter leaves, without the images that `take` would copy.
+            if one._indices is not None:
+                lengths = lengths.take(one._indices.column(0))
+            counts = np.nan_to_num(lengths.to_numpy())
+            if not counts.all():
+                first, total = int(counts.argmin()), int((counts == 0).sum())
+                _refuse_without_image(label, f"{total} without, the first in row {first}", column)
+
+
+def check_images(rows: Sequence[Mapping[str, Any]], label: str) -> None:
+    """Raises a `ValueError` as [`check_studies`] does, and for both columns, of rows at hand."""
+    check_image_columns(rows[0], label)
+    for column in {"image", "images"}.intersection(rows[0]):
+        if any(row[column] is None or row[column] == [] for row in rows):
+            _refuse_without_image(label, "one without", column)
+
+
+def _refuse_without_image(label: str, found: str, column: str) -> None:
+    raise ValueError(
+        f"expected an image for every study of {label}, found {found} in column {column!r}, at "
+        f"which TRL's GRPO would stop: {label}.filter(bool, input_columns={column!r}) leaves such "
+        f"studies out, {label}.remove_columns({column!r}) trains on text alone"
+    )
 
 
 def check_columns(names: Iterable[str], label: str, columns: Mapping[str, str]) -> None:

@@ -21,6 +21,12 @@ from huggingface_hub.errors import (
 from transformers import TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import (
+    ADAPTER_SAFE_WEIGHTS_NAME,
+    ADAPTER_WEIGHTS_NAME,
+    cached_file,
+    find_adapter_config_file,
+)
 
 from semenrich_trainers.rows import has_transform
 
@@ -28,7 +34,8 @@ from semenrich_trainers.rows import has_transform
 RECIPE_NAME = "run_recipe.json"
 
 # Settings that do not change what is learned: where to, how often, how fast, on what machine. The
-# batch is compared as a whole, so that a run may go on with fewer devices and more accumulation.
+# batch is compared as a whole, so that a run may go on with fewer devices and more accumulation:
+# steps_per_generation too, by TRL's generation_batch_size.
 _NOT_LEARNED = re.compile(
     r"output_dir|run_name|project|trackio_|report_to|logging_|log_|num_completions_to_print|save_"
     r"|enable_jit|push_to_hub|hub_|eval_|per_device_|prediction_loss_only|include_|batch_eval"
@@ -43,6 +50,7 @@ _NOT_LEARNED_OF_MODEL = ("attn_implementation", "device_map")
 _NOT_OF_ADAPTER = ("base_model_name_or_path", "inference_mode", "peft_version", "runtime_config")
 # Enough to tell another column, order or enrichment; what else differs shows in the settings.
 _SAMPLED_ROWS = 16
+_CHUNK = 1 << 20
 
 Prompt = str | list[dict[str, Any]]
 Recipe = dict[str, Any]
@@ -122,6 +130,7 @@ def describe_run(trainer: Any, rows: Recipe, before: Recipe | None = None) -> Re
     recipe = {
         "method": trainer._name,
         "model": before["model"] if before else config._name_or_path or _config_digest(config),
+        "start": trainer.start_recipe,
         "adapter": {name: _adapter_settings(one) for name, one in adapters.items()} or None,
         "indexes": {folder: index.digest for folder, index in trainer.indexes.items()},
         "rewards": dict(trainer.card_rewards()) or None,
@@ -165,6 +174,56 @@ def _digest(value: Any) -> str:
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+def describe_start(model: Any, model_init_kwargs: Any) -> Recipe | None:
+    """Tells the adapter that a run starts from, whose base model bears the name of the model.
+
+    Args:
+        model (`Any`): As the trainer's.
+        model_init_kwargs (`dict[str, Any]`, *optional*): Of the trainer's configuration.
+
+    Returns:
+        `dict` or `None`: `adapter`, its name, and `weights`, a digest of its weights' file; None
+            for a model that is not named by an adapter.
+
+    Raises:
+        `OSError`: When the adapter has no weights.
+    """
+    revision = (model_init_kwargs or {}).get("revision")
+    if not isinstance(model, str) or find_adapter_config_file(model, revision=revision) is None:
+        return None
+    names = (ADAPTER_SAFE_WEIGHTS_NAME, ADAPTER_WEIGHTS_NAME)
+    settings = {"revision": revision, "_raise_exceptions_for_missing_entries": False}
+    found = next(filter(None, (cached_file(model, name, **settings) for name in names)), None)
+    if found is None:
+        raise OSError(f"expected {' or '.join(names)} in the adapter {model}, found neither")
+    digest = blake2b(digest_size=8)
+    with Path(found).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return {"adapter": model, "weights": digest.hexdigest()}
+
+
+def holds_run(folder: str | Path) -> bool:
+    """Tells whether a run has left a checkpoint or a model in its folder."""
+    folder = Path(folder)
+    return any(folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*")) or any(folder.glob("*.safetensors"))
+
+
+def check_start(start: Recipe | None, folder: str) -> None:
+    """Compares what a run starts from with what the run in its folder did, before all is known.
+
+    Args:
+        start (`dict`, *optional*): Of [`describe_start`].
+        folder (`str`): The run's output folder.
+
+    Raises:
+        `ValueError`: When the run there started from another adapter.
+    """
+    then = _read(Path(folder, RECIPE_NAME)) if holds_run(folder) else None
+    if then is not None:
+        _refuse_another({"start": then.get("start")}, {"start": start}, Path(folder), folder)
+
+
 def check_folder(recipe: Recipe, folder: str, checkpoint: str | None) -> None:
     """Compares a run that begins with the one whose folder or checkpoint it takes.
 
@@ -177,20 +236,13 @@ def check_folder(recipe: Recipe, folder: str, checkpoint: str | None) -> None:
         `ValueError`: When the run there is of another recipe; each difference is named.
     """
     left = [path.name for path in Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*")]
-    weights = list(Path(folder).glob("*.safetensors"))
     places = ([Path(checkpoint)] if checkpoint else []) + (
-        [Path(folder)] if left or weights else []
+        [Path(folder)] if holds_run(folder) else []
     )
     for place in places:
         then = _read(place / RECIPE_NAME)
-        if then is None:
-            continue
-        if different := list(differences(then, recipe)):
-            lines = "\n  ".join(different)
-            raise ValueError(
-                f"{place} holds a run of another recipe:\n  {lines}\n"
-                f"pass another output_dir, or delete {folder} to start anew"
-            )
+        if then is not None:
+            _refuse_another(then, recipe, place, folder)
     if checkpoint:
         state = json.loads(Path(checkpoint, TRAINER_STATE_NAME).read_text(encoding="utf-8"))
         _log.warning("Resuming from %s, after step %s", checkpoint, state["global_step"])
@@ -207,6 +259,15 @@ def check_folder(recipe: Recipe, folder: str, checkpoint: str | None) -> None:
             "last_checkpoint(output_dir)",
             folder,
             ", ".join(sorted(left)),
+        )
+
+
+def _refuse_another(then: Recipe, now: Recipe, place: Path, folder: str) -> None:
+    if different := list(differences(then, now)):
+        lines = "\n  ".join(different)
+        raise ValueError(
+            f"{place} holds a run of another recipe:\n  {lines}\n"
+            f"pass another output_dir, or delete {folder} to start anew"
         )
 
 

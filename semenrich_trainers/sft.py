@@ -20,7 +20,7 @@ from semenrich_trainers.config import ReportConfig, check_config, run_name
 from semenrich_trainers.evaluation import add_report_evaluations
 from semenrich_trainers.report_scores import ReportScorer
 from semenrich_trainers.rows import check_datasets, column_names
-from semenrich_trainers.run_recipe import describe_rows
+from semenrich_trainers.run_recipe import describe_rows, describe_start
 
 
 @dataclass
@@ -90,13 +90,16 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
         args = args or SemEnrichSFTConfig(run_name(model, "SFT"))
         check_config(args, SemEnrichSFTConfig)
         self._check_datasets(args, train_dataset, eval_dataset, kwargs.get("formatting_func"))
-        self.rows_recipe = describe_rows(train_dataset, list(_references(args)))
+        self.rows_recipe = describe_rows(
+            train_dataset, [args.findings_column, args.impression_column]
+        )
+        self.start_recipe = describe_start(model, args.model_init_kwargs)
         self.indexes = open_indexes(index, impression_index)
         super().__init__(
             args=args,
             train_dataset=train_dataset,
             eval_dataset=eval_dataset,
-            **open_policy(model, args, kwargs),
+            **open_policy(model, args, kwargs, self.start_recipe),
         )
         self._fit_chat_template(train_dataset, self.processing_class)
         # The dataset as given: for text-only models the trainer's own one is tokens alone.
@@ -122,13 +125,8 @@ class SemEnrichSFTTrainer(IndexCheckpoints, SFTTrainer):
         is_other = formatting_func is not None or bool(names and other_forms.intersection(names))
         formatted = {} if is_other else {"prompt": "prompt", "completion": "completion"}
         check_datasets(train_dataset, "train_dataset", formatted, remove_unused_columns=removes)
-        references = _references(args) if args.eval_reports else {}
-        columns = {**formatted, **references}
+        columns = formatted
+        if args.eval_reports:
+            impression = {args.impression_column: "impression_column"}
+            columns = {**formatted, **args.evaluation_reference, **impression}
         check_datasets(eval_dataset, "eval_dataset", columns, remove_unused_columns=removes)
-
-
-def _references(args: SemEnrichSFTConfig) -> dict[str, str]:
-    return {
-        args.findings_column: "findings_column",
-        args.impression_column: "impression_column",
-    }

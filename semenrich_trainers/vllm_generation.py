@@ -7,10 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoProcessor, ProcessorMixin
+from transformers import ProcessorMixin
 from transformers.utils import find_adapter_config_file
 
 from semenrich_datasets.index.embedding import Encoder
+from semenrich_trainers.adapters import base_model, load_processing_class
+from semenrich_trainers.chat_templates import report_chat_template
 from semenrich_trainers.generation import Row, most_typical, row_messages
 from semenrich_trainers.sentence_vectors import SentenceVectors
 from semenrich_trainers.set_distance import Distance
@@ -37,7 +39,8 @@ def generate_with_vllm(
 
     The counterpart of [`~generation.generate_completions`] and [`~generation.best_of_n`] for
     vLLM's engine, which loads the model itself: by name, of a folder or the Hub, whole or a LoRA
-    adapter. The chat template is that of the named model, so that prompts are as in the training.
+    adapter. The chat template is that of the named model, wrapped where it must be, so that prompts
+    are as in the training.
 
     Args:
         model (`str`): Folder or Hub id of a model or of its LoRA adapter.
@@ -56,7 +59,8 @@ def generate_with_vllm(
 
     Raises:
         `ImportError`: When vLLM is not installed.
-        `ValueError`: When n is below 1.
+        `ValueError`: When n is below 1, a prompt is a text, or a row has both an `image` and
+            `images`.
     """
     if n < 1:
         raise ValueError(f"expected n of at least 1, found {n}")
@@ -65,11 +69,12 @@ def generate_with_vllm(
     except ImportError as error:
         msg = "vLLM is not installed: pip install vllm, or go without it (slower, the same reports)"
         raise ImportError(msg) from error
-    processor = AutoProcessor.from_pretrained(model)
+    processor = load_processing_class(model)
     is_multimodal = isinstance(processor, ProcessorMixin)
     base, engine, adapter = _adapter(model)
     if is_multimodal:
         engine["limit_mm_per_prompt"] = {"image": images_per_prompt}
+    template = report_chat_template(processor) or processor.chat_template
     llm = LLM(model=base, seed=seed, **engine)
     sampling = SamplingParams(
         n=n, temperature=0.0 if n == 1 else temperature, max_tokens=max_new_tokens, seed=seed
@@ -84,7 +89,7 @@ def generate_with_vllm(
             messages,
             sampling_params=sampling,
             lora_request=adapter,
-            chat_template=processor.chat_template,
+            chat_template=template,
         )
         for output in outputs:
             candidates = [candidate.text for candidate in output.outputs]
@@ -108,8 +113,11 @@ def _adapter(model: str) -> tuple[str, dict[str, Any], Any]:
         msg = f"expected a LoRA rank of at most {_RANKS[-1]} for vLLM, found {rank}: merge {model}"
         raise ValueError(msg)
     folder = model if Path(model).is_dir() else snapshot_download(model)
-    engine = {"enable_lora": True, "max_lora_rank": fitting[0]}
-    return config.base_model_name_or_path, engine, LoRARequest("reports", 1, folder)
+    engine: dict[str, Any] = {"enable_lora": True, "max_lora_rank": fitting[0]}
+    base, revision = base_model(model)
+    if revision is not None:
+        engine["revision"] = revision
+    return base, engine, LoRARequest("reports", 1, folder)
 
 
 def _vllm_messages(row: Row, is_multimodal: bool) -> list[dict[str, Any]]:

@@ -39,6 +39,18 @@ def test_a_dataset_of_one_split_is_divided_and_enriched(tmp_path, index):
     assert again.digest == FindingsIndex.from_pretrained(index).digest
 
 
+def test_no_patient_is_in_train_and_in_test(tmp_path, index):
+    source = tmp_path / "reports.parquet"
+    rows = [{**row, "subject_id": n // 5} for n, row in enumerate(made_up_reports(50))]
+    Dataset.from_list(rows).to_parquet(source)
+    settings = ["--index", index, "--test_size", "0.3"]
+    splits = enrich(["--dataset", str(source), "--output", str(tmp_path / "out"), *settings])
+    patients = {name: set(split["subject_id"]) for name, split in splits.items()}
+    assert len(patients["train"]) == 7
+    assert len(patients["test"]) == 3
+    assert not patients["train"] & patients["test"]
+
+
 def test_splits_stay_and_the_index_is_fitted_on_train_alone(tmp_path, monkeypatch):
     folder = tmp_path / "reports"
     folder.mkdir()

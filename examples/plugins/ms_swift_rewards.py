@@ -7,8 +7,9 @@
 
 ms-swift makes a reward without arguments of its own, so the index comes from the environment:
 `SEMENRICH_INDEX`, a folder or a Hub id, and, where they are wanted, `SEMENRICH_IMPRESSION_INDEX`
-(one built on impressions) and `SEMENRICH_WEIGHTS` ("abnormal" or "rarity"). It hands every column
-of the dataset to the reward: the references stand in columns of their own. A line of reports.jsonl:
+(one built on impressions) and `SEMENRICH_WEIGHTS` ("abnormal", "rarity" or "surprise"). It hands
+every column of the dataset to the reward: the references stand in columns of their own. A line of
+reports.jsonl:
 
     {"messages": [{"role": "user", "content": "<image>Report this chest X-ray: ..."}],
      "images": ["1.png"], "findings": "The heart is enlarged.", "impression": "Cardiomegaly."}

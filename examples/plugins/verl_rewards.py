@@ -58,7 +58,7 @@ def open_reward(
     Args:
         index (`str`): Folder or Hub id of a findings index.
         impression_index (`str`, *optional*): That of one built on impressions.
-        weights (`str`, *optional*): "abnormal" or "rarity".
+        weights (`str`, *optional*): "abnormal", "rarity" or "surprise".
 
     Returns:
         [`ClusterReward`]: One per process for the same arguments.
@@ -132,7 +132,7 @@ def score_reports(
         ground_truths (`Sequence[str | Mapping]`): The reference reports, in the same order.
         index (`str`): Folder or Hub id of a findings index.
         impression_index (`str`, *optional*): That of one built on impressions.
-        weights (`str`, *optional*): "abnormal" or "rarity".
+        weights (`str`, *optional*): "abnormal", "rarity" or "surprise".
         format_weight (`float`, *optional*, defaults to 0.2): Of the format reward.
         unused (`Any`): What else a version of these projects hands over.
 

@@ -79,6 +79,18 @@ def test_recipes_are_read(recipe: str, tmp_path: Path) -> None:
     assert args.report_to == []  # what a recipe reports to would have to be installed
 
 
+def test_enriched_findings_are_scored_against_those_before(tmp_path: Path) -> None:
+    recipe = ["--config", str(RECIPES / "sft_qwen3_vl.yaml"), "--output_dir", str(tmp_path)]
+    recipe += ["--use_cpu", "--bf16", "false"]
+    read = {
+        "findings": recipe,
+        "enriched_findings": [*recipe, "--eval_findings_column", "enriched_findings"],
+        None: [*recipe, "--findings_column", "complete_findings"],
+    }
+    for column, argv in read.items():
+        assert parse_arguments(SemEnrichSFTConfig, "", argv)[1].eval_findings_column == column
+
+
 def test_a_run_in_the_same_folder_resumes_and_with_another_column_is_an_error(
     sft: Path, index: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel
+from safetensors.torch import load_file, save_file
 from trainer_fakes import SETTINGS, losses, make_dataset, make_index, make_model
 from transformers import LlavaForConditionalGeneration, PreTrainedModel
 
@@ -156,6 +157,41 @@ def test_a_merged_adapter_gets_a_new_one_and_the_base_goes_with_it(index, sft, t
         load_policy(str(tmp_path / "moved"))
 
 
+def turned(sft, folder):
+    """Another adapter of the same form, such as that of another seed."""
+    shutil.copytree(sft, folder, ignore=shutil.ignore_patterns("checkpoint-*"))
+    weights = load_file(folder / "adapter_model.safetensors")
+    save_file({name: -one for name, one in weights.items()}, folder / "adapter_model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("use", ["merge", "continue"])
+def test_a_folder_goes_on_from_its_own_adapter_only(index, sft, tmp_path, use):
+    run, settings = tmp_path / "run", {"adapter": use, "save_steps": 1}
+    make_grpo(index, sft, run, LORA, **settings).train()
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    other = turned(sft, tmp_path / "other")
+    match = f"another recipe:\n  start.adapter: then '{sft}', now '{other}'\n  start.weights: then"
+    with pytest.raises(ValueError, match=match):
+        make_grpo(index, other, run, LORA, **settings).train()
+    # The same name too, when the adapter was trained anew.
+    mine = shutil.copytree(sft, tmp_path / "mine")
+    make_grpo(index, mine, tmp_path / "again", LORA, **settings).train()
+    shutil.rmtree(mine)
+    turned(sft, mine)
+    with pytest.raises(
+        ValueError, match=r"another recipe:\n  start.weights: then '\w+', now '\w+'\n"
+    ):
+        make_grpo(index, mine, tmp_path / "again", LORA, **settings).train()
+    again = make_grpo(
+        index, sft, run, LORA, **{**settings, "model_init_kwargs": {"dtype": "bfloat16"}}
+    )
+    with pytest.raises(ValueError, match="another recipe"):
+        again.train()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (run / MERGED_BASE).is_dir() is (use == "merge")
+
+
 def test_all_weights_are_trained_from_the_merged_ones(index, sft, tmp_path):
     # The tower of the tiny model has no other attention.
     eager = {"attn_implementation": "eager"}
@@ -215,7 +251,7 @@ def test_a_merged_base_on_the_hub_comes_with_its_adapter(sft, tmp_path, monkeypa
     monkeypatch.setattr(adapters, "snapshot_download", download)
     found = PeftConfig.from_pretrained(str(tmp_path))
     monkeypatch.setattr(PeftConfig, "from_pretrained", lambda *_, **__: found)
-    assert adapters._base_model("me/lora", "v1") == (str(tmp_path / MERGED_BASE), None)
+    assert adapters.base_model("me/lora", "v1") == (str(tmp_path / MERGED_BASE), None)
     assert asked == [("me/lora", "v1", "merged_base/*")]
 
 

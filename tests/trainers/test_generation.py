@@ -38,6 +38,22 @@ def test_plain_text_prompts_and_none_at_all():
     assert generate_completions(model, tokenizer, []) == []
 
 
+def test_a_text_has_no_place_for_an_image_and_two_columns_of_images_are_one_too_many():
+    model, processor = make_model(images=True)
+    image = make_dataset(1, images=True)[0]["image"]
+    rows = [{"prompt": "Report"}, {"prompt": "Report", "image": image}]
+    match = r'found a text: make it \[{"role": "user", "content": prompt}\]'
+    with pytest.raises(ValueError, match=match):
+        generate_completions(model, processor, rows, max_new_tokens=2)
+    assert len(generate_completions(model, processor, rows[:1], max_new_tokens=2)) == 1
+    both = [{**ask("Report")[0], "image": image, "images": [image]}]
+    with pytest.raises(ValueError, match="one column of images in a row, found 'image' and"):
+        generate_completions(model, processor, both, max_new_tokens=2)
+    # A model that does not see takes the text alone.
+    blind, tokenizer = make_model()
+    assert len(generate_completions(blind, tokenizer, rows, max_new_tokens=2)) == 2
+
+
 def test_an_image_token_is_never_written(monkeypatch):
     model, processor = make_model(images=True)
     image_token = model.config.image_token_id

@@ -1,17 +1,19 @@
 """What datasets and settings lack is said when a trainer is made, and where to look."""
 
 import pytest
-from datasets import Features, IterableDataset, Value
+from datasets import Dataset, Features, Image, IterableDataset, List, Value
 from trainer_fakes import SETTINGS, make_dataset, make_index, make_model
 from trl import GRPOConfig, SFTConfig
 
 from semenrich_trainers import (
+    ReportEvaluation,
     ReportFormatter,
     SemEnrichGRPOConfig,
     SemEnrichGRPOTrainer,
     SemEnrichSFTConfig,
     SemEnrichSFTTrainer,
 )
+from semenrich_trainers.rows import check_images, check_studies
 
 TRAINERS = {
     "sft": (SemEnrichSFTTrainer, SemEnrichSFTConfig),
@@ -100,6 +102,70 @@ def test_a_transform_needs_its_columns(index, tmp_path, which):
         make_trainer(index, tmp_path, "grpo", *pair, remove_unused_columns=True)
     with pytest.raises(ValueError, match=r"'wrong' not found in train_dataset; found .*'prompt'"):
         make_trainer(index, tmp_path, "grpo", lazy, findings_column="wrong")
+
+
+@pytest.mark.parametrize("method", ["sft", "grpo"])
+def test_two_columns_of_images_are_one_too_many(index, tmp_path, method):
+    rows = make_dataset(4, images=True)
+    both = rows.add_column("images", [[]] * 4)
+    match = "one column of images in eval_dataset, found 'image' and 'images': remove one"
+    with pytest.raises(ValueError, match=match):
+        make_trainer(index, tmp_path, method, rows, both)
+
+
+def test_grpo_names_studies_without_images_and_the_way_out_works(index, tmp_path):
+    rows = make_dataset(5, images=True)
+    alone = rows.cast_column("image", Image(decode=False))["image"]
+    lists = [[one] for one in alone]
+    features = {**rows.features, "images": List(Image())}
+    bare = rows.remove_columns("image")
+
+    def with_images(images):
+        table = {**bare.to_dict(), "images": images}
+        return Dataset.from_dict(table, features=Features({n: features[n] for n in table}))
+
+    some = with_images([*lists[:2], [], lists[3], None])
+    match = (
+        r"study of {0}, found 2 without, the first in row 2 in column 'images', .*"
+        r"{0}\.filter\(bool, input_columns='images'\)"
+    )
+    with pytest.raises(ValueError, match=match.format("train_dataset")):
+        make_trainer(index, tmp_path, "grpo", some)
+    with pytest.raises(ValueError, match=match.format("eval_dataset")):
+        make_trainer(index, tmp_path, "grpo", with_images(lists), some)
+    check_studies(some.filter(bool, input_columns="images"), "train_dataset")
+    check_studies(some.select([3, 1]), "train_dataset")
+    with pytest.raises(ValueError, match="found 1 without, the first in row 1"):
+        check_studies(some.select([3, 2]), "train_dataset")
+    gap = Dataset.from_dict({"image": [alone[0], None]}, features=Features(image=Image()))
+    with pytest.raises(ValueError, match="found 1 without, the first in row 1 in column 'image'"):
+        check_studies({"far": gap}, "eval_dataset")
+
+
+def test_a_study_without_images_in_a_stream_is_named_when_it_comes():
+    with pytest.raises(ValueError, match="every study of the dataset, found one without in column"):
+        check_images([{"images": ["a"]}, {"images": []}], "the dataset")
+    with pytest.raises(ValueError, match="found one without in column 'image'"):
+        check_images([{"image": "a"}, {"image": None}], "the dataset")
+    check_images([{"images": ["a"]}], "the dataset")
+    check_images([{"prompt": "a"}], "the dataset")
+
+
+@pytest.mark.parametrize("method", ["sft", "grpo"])
+def test_reports_are_scored_against_another_column_than_is_learned(index, tmp_path, method):
+    rows = make_dataset(4)
+    written = [f"{text} No fracture." for text in rows["findings"]]
+    rows = rows.add_column("enriched_findings", written)
+    learned = {"findings_column": "enriched_findings"}
+    scored = {**learned, "eval_findings_column": "findings"}
+    for settings, column in ((learned, "enriched_findings"), (scored, "findings")):
+        trainer = make_trainer(index, tmp_path, method, rows, rows, **settings)
+        (evaluation,) = [
+            one for one in trainer.callback_handler.callbacks if isinstance(one, ReportEvaluation)
+        ]
+        assert evaluation.references[0] == list(rows[column])
+    with pytest.raises(ValueError, match=r"'no' not found in eval_dataset;.*eval_findings_column="):
+        make_trainer(index, tmp_path, method, rows, rows, **learned, eval_findings_column="no")
 
 
 @pytest.mark.parametrize(("method", "config"), [("sft", SFTConfig), ("grpo", GRPOConfig)])

@@ -19,7 +19,13 @@ from semenrich_trainers import (
     last_checkpoint,
 )
 from semenrich_trainers.formatting import DEFAULT_PROMPT
-from semenrich_trainers.run_recipe import RECIPE_NAME, describe_rows, differences, trained_prompt
+from semenrich_trainers.run_recipe import (
+    RECIPE_NAME,
+    _settings,
+    describe_rows,
+    differences,
+    trained_prompt,
+)
 
 PROMPT = 'Read "this"\nchest film.'
 
@@ -195,6 +201,17 @@ def test_rows_are_told_apart_and_images_are_not_decoded(monkeypatch):
     assert one["sample"] != describe_rows(rows.select([0, 1, 2, 3, 5, 4]), ["findings"])["sample"]
     stream = describe_rows(make_dataset(6).to_iterable_dataset(), ["findings"])
     assert stream == {"rows": None, "sample": None, "prompt": one["prompt"]}
+
+
+def test_updates_per_generation_are_compared_and_the_split_of_a_batch_is_not(tmp_path):
+    def read(**given):
+        settings = {**SETTINGS, "num_generations": 4, **given}
+        return _settings(SemEnrichGRPOConfig(str(tmp_path), **settings), frozenset())
+
+    one, two = read(steps_per_generation=1), read(steps_per_generation=2)
+    assert {name for name in one if one[name] != two[name]} == {"generation_batch_size"}
+    split = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+    assert read(**split) == one
 
 
 def test_a_setting_of_another_version_of_a_library_is_no_difference():

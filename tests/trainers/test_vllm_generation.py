@@ -20,6 +20,7 @@ from trainer_fakes import make_dataset, make_model
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 from semenrich_trainers import generate_completions
+from semenrich_trainers.chat_templates import report_chat_template
 from semenrich_trainers.vllm_generation import generate_with_vllm
 
 
@@ -43,6 +44,7 @@ def vllm(monkeypatch):
     """The module, which keeps its engines, their calls, and candidates to be given in place."""
     module: Any = ModuleType("vllm")
     module.engines, module.calls, module.candidates, module.processor = [], [], None, None
+    module.templates = []
 
     class LLM:
         def __init__(self, model, *, seed=0, **engine):
@@ -53,6 +55,7 @@ def vllm(monkeypatch):
         def chat(self, messages, sampling_params, lora_request=None, chat_template=None):
             module.calls.append((messages, sampling_params, lora_request))
             assert chat_template
+            module.templates.append(chat_template)
             written = module.candidates or self.write(messages, sampling_params, lora_request)
             outputs = [SimpleNamespace(text=text) for text in written]
             size = sampling_params.n
@@ -145,6 +148,39 @@ def test_an_adapter_is_laid_over_its_base(tmp_path, vllm):
         **{"enable_lora": True, "max_lora_rank": 16},
     }
     assert vllm.calls[0][2].lora_path == folder
+
+
+def test_a_merged_base_is_found_where_it_was_moved_to_and_its_processor_too(tmp_path, vllm):
+    run = tmp_path / "moved"
+    _, vllm.processor = save(run / "merged_base")
+    base = AutoModelForCausalLM.from_pretrained(run / "merged_base")
+    base.name_or_path = str(tmp_path / "run" / "merged_base")
+    config = LoraConfig(r=4, target_modules=["q_proj"])
+    get_peft_model(base, config).save_pretrained(run)
+    assert len(generate_with_vllm(str(run), ask("a"), max_new_tokens=2)) == 1
+    assert vllm.engines[0]["model"] == str(run / "merged_base")
+    assert vllm.templates == [vllm.processor.chat_template]
+
+
+def test_it_asks_with_the_template_that_reports_need(tmp_path, vllm):
+    model, tokenizer = make_model()
+    tokenizer.chat_template += "{% if add_generation_prompt %}<think>{% endif %}"
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    vllm.candidates = ["Clear."]
+    generate_with_vllm(str(tmp_path), ask("a"))
+    messages = vllm.calls[0][0][0]
+    settings = {"add_generation_prompt": True, "tokenize": False}
+    asked = tokenizer.apply_chat_template(messages, chat_template=vllm.templates[0], **settings)
+    assert tokenizer.apply_chat_template(messages, **settings).endswith("<think>")
+    assert not asked.endswith("<think>")
+    assert vllm.templates == [report_chat_template(tokenizer)]
+
+
+def test_a_text_is_no_prompt(tmp_path, vllm):
+    save(tmp_path)
+    with pytest.raises(ValueError, match=r"expected a prompt of messages.*found a text"):
+        generate_with_vllm(str(tmp_path), [{"prompt": "Report"}])
 
 
 def test_the_script_writes_the_same_columns(tmp_path, vllm):
