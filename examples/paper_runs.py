@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from datasets import Dataset, concatenate_datasets
 from paper_arms import Arm
-from tiny_vlm import SIZES, Size, build_vlm
+from tiny_vlm import build_vlm
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from vision_pretraining import pretrain_vision
 
@@ -24,9 +24,6 @@ from semenrich_trainers import (
     generate_completions,
 )
 from semenrich_trainers.formatting import completion_text
-
-# Half the language model of "small": the arms differ enough, and a run takes minutes.
-SIZES["paper"] = Size(1000, 384, 192, 2, 6)
 
 #: Columns of reference texts that the tokenizer must be able to write.
 TEXTS = ("findings", "complete_findings", "impression")
@@ -46,7 +43,7 @@ class Scale:
         max_new_tokens (`int`): Of a generated report.
     """
 
-    size: str = "paper"
+    size: str = "narrow"
     vision_steps: int = 600
     sft_steps: int = 450
     sft_batch: int = 32

@@ -61,7 +61,7 @@ def test_the_curve(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_generate_reports_prunes(model: str, tmp_path: Path) -> None:
-    small = "--reports 2 --best_of 4 --prune 0.5 --checkpoints 3 6 --max_new_tokens 8"
+    small = "--test_reports 2 --best_of 4 --prune 0.5 --checkpoints 3 6 --max_new_tokens 8"
     output = tmp_path / "reports.jsonl"
     reports = generate_reports.main(["--model", model, *small.split(), "--output", str(output)])
     assert len(reports) == 2

@@ -17,7 +17,9 @@ ROWS = load_phantom(80).map(ReportFormatter(prompt=PROMPT), batched=True)
 TEXTS = [PROMPT, *(text for column in ("findings", "impression") for text in ROWS[column])]
 
 
-@pytest.mark.parametrize(("size", "least", "most"), [("tiny", 1e5, 2e5), ("small", 3e6, 1e7)])
+@pytest.mark.parametrize(
+    ("size", "least", "most"), [("tiny", 1e5, 2e5), ("narrow", 3e6, 4e6), ("small", 4e6, 1e7)]
+)
 def test_size(size: str, least: float, most: float) -> None:
     model, _ = build_vlm(TEXTS, size)
     assert least < sum(one.numel() for one in model.parameters()) < most
@@ -60,4 +62,4 @@ def test_it_is_saved_loaded_and_reads_the_image(tmp_path: Path) -> None:
     first, blank = loaded(**tensors).logits
     assert not torch.allclose(first[-1], blank[-1])
     assert inputs["input_ids"][0].count(loaded.config.image_token_id) == 16
-    assert set(SIZES) == {"tiny", "small"}
+    assert set(SIZES) == {"tiny", "narrow", "small"}
