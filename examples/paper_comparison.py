@@ -30,13 +30,13 @@ def compare_arms(arms: Mapping[str, Runs], base: str) -> dict[str, Any]:
         arm: {
             name: {"value": float(np.mean([run[name].value for run in runs.values()]))}
             | {"seeds": len(runs)}
-            for name in next(iter(runs.values()))
+            for name in sorted(set.intersection(*map(set, runs.values())))
         }
         for arm, runs in arms.items()
     }
     if base not in arms:
         return table
-    for name in next(iter(arms[base].values())):
+    for name in table[base]:
         others = [arm for arm in arms if arm != base and name in table[arm]]
         for arm in others:
             first, second = (_figures(arms[one], name) for one in (arm, base))

@@ -28,15 +28,11 @@ def draw_all(tables: dict[str, Any], to: Path) -> None:
     if "sentence" in tables["grpo"]:
         draw_gains(tables["grpo"], "sentence", to / "rewards.svg")
     if tables["grpo"]:
-        draw_bands({**tables["grpo"], **_start(tables)}, to / "bands.svg")
+        draw_bands(tables["grpo"], to / "bands.svg")
     if tables.get("curves"):
         draw_curves(tables["curves"], to / "grpo.svg")
     if tables.get("pruning"):
         draw_pruning(tables["pruning"], to / "pruning.svg")
-
-
-def _start(tables: dict[str, Any]) -> dict[str, Any]:
-    return {"before GRPO": tables["sft"]["safe"]} if "safe" in tables["sft"] else {}
 
 
 def draw_gains(arms: dict[str, Any], base: str, path: Path) -> None:

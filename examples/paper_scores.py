@@ -26,6 +26,9 @@ from semenrich_trainers.rewards.claim_weights import claim_support
 #: Per-study scores of a run: a name to one number a study.
 Scores = dict[str, list[float]]
 
+#: Goes up when a score is computed otherwise: those kept beside the runs are of a number.
+_SCORES = 2
+
 #: Bands of claims by the share of the corpus's reports that make them.
 BANDS = {"common": (0.2, 2.0), "usual": (0.05, 0.2), "seldom": (0.01, 0.05), "rare": (0.0, 0.01)}
 
@@ -134,21 +137,22 @@ def figures_of(scores: Scores, bands: Sequence[str] = tuple(BANDS)) -> dict[str,
 
 def score_run(result: Path, studies: Any, index: FindingsIndex) -> dict[str, Scores]:
     """Scores a run once, for each prompt that it was asked with; kept beside its result."""
-    kept = result.with_name("scores.json")
-    if kept.exists() and kept.stat().st_mtime > result.stat().st_mtime:
-        return dict(json.loads(kept.read_text(encoding="utf-8")))
+    kept = result.with_name(f"scores_{_SCORES}.json")
     written = json.loads(result.read_text(encoding="utf-8"))["completions"]
-    scores = {}
-    for prompt, completions in written.items():
-        scores[prompt] = score_reports(completions, studies, index)
-        scores[prompt]["distinct"] = [distinct_sentences(completions)]
-        base = _base_of(result)
-        if base is not None:
-            cut = cut_to(completions, base)
-            bleu = BleuReward(impression_column=None)
-            wanted = list(studies["complete_findings"])
-            scores[prompt]["bleu_cut"] = list(bleu(cut, findings=wanted))
-    kept.write_text(json.dumps(scores) + "\n", encoding="utf-8")
+    if kept.exists() and kept.stat().st_mtime > result.stat().st_mtime:
+        scores = dict(json.loads(kept.read_text(encoding="utf-8")))
+    else:
+        scores = {
+            prompt: score_reports(completions, studies, index)
+            | {"distinct": [distinct_sentences(completions)]}
+            for prompt, completions in written.items()
+        }
+        kept.write_text(json.dumps(scores) + "\n", encoding="utf-8")
+    base = _base_of(result)
+    for prompt, completions in () if base is None else written.items():
+        cut = cut_to(completions, base)
+        wanted = list(studies["complete_findings"])
+        scores[prompt]["bleu_cut"] = BleuReward(impression_column=None)(cut, findings=wanted)
     return scores
 
 
@@ -188,6 +192,10 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
             values = {name: round(figure.value, 5) for name, figure in figures.items()}
             values["distinct"] = scores["distinct"][0]
             tables["runs"][f"{stage}/{row}/{seed}"] = values
+    start = by_stage["sft"].get("safe", {}).get(0)
+    if by_stage["grpo"] and start is not None:
+        by_stage["grpo"]["before GRPO"] = {0: start}
+        tables["runs"]["grpo/before GRPO/0"] = tables["runs"]["sft/safe/0"]
     tables["sft"] = compare_arms(by_stage["sft"], "base")
     tables["grpo"] = compare_arms(by_stage["grpo"], "sentence")
     tables["policies"] = _policies(runs, studies)

@@ -222,12 +222,36 @@ def write_json(path: Path, value: Any) -> None:
     beside.replace(path)
 
 
+def check_recipe(experiment: Experiment) -> None:
+    """Raises `ValueError` where the folder holds runs of another recipe; seeds may be added."""
+    path = Path(experiment.output_dir, "recipe.json")
+    free = ("output_dir", "seeds", "more_seeds", "grpo_seeds")
+    now = {name: value for name, value in asdict(experiment).items() if name not in free}
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, now)
+    then = json.loads(path.read_text(encoding="utf-8"))
+    changed = [
+        f"{name}: then {then.get(name)}, now {now[name]}"
+        for name in now
+        if then.get(name) != now[name]
+    ]
+    if changed:
+        raise ValueError(
+            f"{experiment.output_dir} holds runs of another recipe ({'; '.join(changed)}): name "
+            "another output_dir, or delete it"
+        )
+
+
 def run_all(experiment: Experiment, names: Sequence[str], workers: int) -> None:
     """Runs what is missing, in as many processes as there are workers, or in this one with 0."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
+    check_recipe(experiment)
     run_piece(experiment, "data", cores)
+    if any(name.startswith(("grpo/", "pruning")) for name in names):
+        names = list(dict.fromkeys([GRPO_FROM, *names]))
     left = [name for name in names if not Path(experiment.output_dir, name, "result.json").exists()]
     # What later runs start from is made before them.
     for group in ([GRPO_FROM], [name for name in left if name != GRPO_FROM]):

@@ -49,7 +49,8 @@ def probe_rewards(
     Each row is an edit of the findings of those reports that it can be made in; each reward has its
     mean over them as a share of what it pays for the reports themselves. So 1 is "not noticed".
     What keeps the meaning should stay near 1, what turns it fall most, and what any image would get
-    should be near 0. Impressions are left out of it: their references are handed over as missing.
+    should be near 0. Impressions are left out of it: their references are handed over as missing,
+    and a reward of the form or of the impression, which pays nothing there, has NaN.
 
     Args:
         rewards (`Mapping[str, Callable]`): Reward functions as TRL calls them, by name.
@@ -85,11 +86,12 @@ def probe_rewards(
         reward: Reward, findings: Sequence[list[str]], of: Sequence[int]
     ) -> list[float | None]:
         completions = [f"<think> {join_sentences(one)} </think>" for one in findings]
+        prompts = [prompt] * len(of)
         columns = {
             findings_column: [wanted[row] for row in of],
             impression_column: [None] * len(of),
         }
-        return list(reward(completions, **columns)) if completions else []
+        return list(reward(completions=completions, prompts=prompts, **columns)) if of else []
 
     own = {name: paid(one, cut, range(len(cut))) for name, one in rewards.items()}
     rows = {}
@@ -100,16 +102,19 @@ def probe_rewards(
         kept = [row for row, one in enumerate(edited) if one is not None]
         texts = [one for one in edited if one is not None]
         rows[name] = {"reports": float(len(kept))} | {
-            reward: _mean(paid(one, texts, kept))
-            / max(_mean([own[reward][row] for row in kept]), 1e-9)
-            if kept
-            else float("nan")
+            reward: _share(paid(one, texts, kept), [own[reward][row] for row in kept])
             for reward, one in rewards.items()
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     table["reports"] = table["reports"].astype(int)
     table.index.name = "edit"
     return table
+
+
+def _share(edited: Sequence[float | None], own: Sequence[float | None]) -> float:
+    """The mean as a share of another; NaN where that is not above 0."""
+    whole = _mean(own)
+    return _mean(edited) / whole if whole > 0 else float("nan")
 
 
 def _mean(values: Sequence[float | None]) -> float:

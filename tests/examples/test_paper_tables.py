@@ -16,8 +16,10 @@ from paper_comparison import compare_arms
 from paper_markdown import to_markdown
 from paper_rewards import REWARDS
 from paper_runs import WeightedCollator, arm_rows
-from paper_scores import band_counts, cut_to, figures_of
+from paper_scores import band_counts, cut_to, figures_of, score_reports
 from phantom_truth_scores import count_statements
+
+from semenrich_datasets.phantom import load_phantom
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def test_it_runs_from_nothing_to_the_tables(finished):
     tables = json.loads((runs / "tables" / "results.json").read_text())
     asked_twice = {"both, asked as written", "both, asked for all"}
     assert set(tables["sft"]) == (set(ARMS) - {"both"}) | asked_twice
-    assert set(tables["grpo"]) == set(REWARDS)
+    assert set(tables["grpo"]) == {*REWARDS, "before GRPO"}
     assert {line["method"] for line in tables["pruning"]} >= {"greedy", "best_of_n"}
     assert tables["sft"]["safe"]["bleu_complete"].keys() >= {"value", "interval", "p_corrected"}
     assert len(tables["seconds"]) == len(ARMS) + len(REWARDS)
@@ -53,6 +55,24 @@ def test_what_is_done_is_not_done_again(finished, monkeypatch):
     monkeypatch.setattr(paper_tables, "_runner", None)  # no piece may start
     paper_tables.main(arguments)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_folder_knows_its_recipe(finished):
+    runs, _ = finished
+    recipe = yaml.safe_load(paper_tables.RECIPE.read_text())
+    other = runs.parent / "other.yaml"
+    other.write_text(yaml.safe_dump({**recipe, "output_dir": str(runs)[:-6], "unsaid": 0.1}))
+    with pytest.raises(ValueError, match=r"unsaid: then 0\.05, now 0\.1"):
+        paper_tables.main(["--config", str(other), "--quick"])
+
+
+def test_a_copy_scores_1():
+    studies = load_phantom(3, seed=4, images=False)
+    copies = [f"<think> {text} </think>" for text in studies["complete_findings"]]
+    scores = score_reports(copies, studies, build_index())
+    assert scores["bleu_complete"] == pytest.approx([1.0] * 3)
+    assert scores["unit_complete"] == [1.0] * 3
+    assert scores["normal_found"] == scores["normal_there"]
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

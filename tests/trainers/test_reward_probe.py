@@ -17,8 +17,12 @@ REPORTS = {
 }
 
 
-def length_reward(completions, **columns):
+def length_reward(prompts, completions, **columns):
     return [float(len(text)) for text in completions]
+
+
+def nothing_reward(completions, **columns):
+    return [0.0 for _ in completions]
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,7 @@ def table():
         "cluster": ClusterReward(index),
         "sentence": SentenceReward(),
         "length": length_reward,
+        "nothing": nothing_reward,
     }
     return probe_rewards(rewards, REPORTS, index, show_progress=False)
 
@@ -60,3 +65,7 @@ def test_a_reward_of_length_is_found_out(table):
 def test_a_missing_column_is_named():
     with pytest.raises(ValueError, match="expected a column 'findings' of reports, found text"):
         probe_rewards({}, {"text": ["Lungs clear."]}, build_index(), show_progress=False)
+
+
+def test_a_reward_that_pays_nothing_for_the_reports_has_no_share(table):
+    assert table["nothing"].isna().all()
