@@ -39,9 +39,11 @@ class EnrichArguments:
         },
     )
     text_column: str = field(default="findings", metadata={"help": "Column of the findings."})
-    context_columns: list[str] = field(
-        default_factory=lambda: ["impression"],
-        metadata={"help": "Columns of the same study that an addition must not contradict."},
+    context_columns: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Columns that an addition must not contradict; by default found by their names."
+        },
     )
     impression_column: str = field(
         default="impression",

@@ -128,7 +128,10 @@ def format_reports(
     """Adds prompt and completion, and before them enriched findings if they are asked for."""
     is_enriched = ENRICHED in reports.column_names
     if config.findings_column == ENRICHED and not is_enriched:
-        enricher = SemEnricher(index, context_columns=[config.impression_column])
+        # The history too must not be contradicted: it is found by its name.
+        found = SemEnricher(index).find_columns(reports.column_names).context
+        context = dict.fromkeys([*found, config.impression_column])
+        enricher = SemEnricher(index, context_columns=list(context))
         reports = reports.map(enricher, batched=True)
     formatter = ReportFormatter(config.findings_column, config.impression_column, task.prompt)
     rows = reports.map(formatter, batched=True)

@@ -28,6 +28,29 @@ def index(tmp_path):
     return str(tmp_path / "given")
 
 
+def test_the_history_is_not_contradicted(tmp_path):
+    index = build_index(made_up_reports(200))
+    index.save_pretrained(tmp_path / "index")
+    rows = [
+        {
+            "findings": "The lungs are clear. No pneumothorax.",
+            "impression": "Normal.",
+            "history": one,
+        }
+        for one in ["Cough.", "Known cardiomegaly."] * 10
+    ]
+    Dataset.from_list(rows).to_parquet(tmp_path / "reports.parquet")
+    arguments = ["--dataset", str(tmp_path / "reports.parquet"), "--output", str(tmp_path / "out")]
+    enrich([*arguments, "--index", str(tmp_path / "index")])
+    splits = load_dataset(str(tmp_path / "out" / "data"))
+    added = {
+        row["history"]: " ".join(one["sentence"] for one in row["added_findings"]).lower()
+        for row in splits["train"]
+    }
+    assert "heart" in added["Cough."]
+    assert "heart" not in added["Known cardiomegaly."]
+
+
 def test_a_dataset_of_one_split_is_divided_and_enriched(tmp_path, index):
     source, output = tmp_path / "reports.parquet", tmp_path / "out"
     Dataset.from_list(made_up_reports(50)).to_parquet(source)
