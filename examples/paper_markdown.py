@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paper_arms import ARMS
 from paper_policies import policy_table
 from pruning_curve import as_table
+
+#: Runs of both sides from which on a difference is called beyond chance.
+FEWEST_RUNS = 3
 
 #: Figures of a table by its title; those in percent are shares.
 TABLES = {
@@ -43,7 +47,13 @@ TABLES = {
 
 def to_markdown(tables: Mapping[str, Any]) -> str:
     """Gives all tables: the arms of SFT, then the rewards of GRPO."""
-    parts = ["<!-- Written by examples/paper_tables.py. -->"]
+    parts = [
+        "<!-- Written by examples/paper_tables.py. -->",
+        "In brackets: relative to the first row, and the 95 % interval over studies and seeds. "
+        f"Bold: both have {FEWEST_RUNS} runs or more, and p, corrected over the rows of a column "
+        "(Holm), is below 0.05.",
+        "\n".join(f"- `{name}`: {arm.title}" for name, arm in ARMS.items()),
+    ]
     for stage, base in {"sft": "base", "grpo": "sentence"}.items():
         arms = tables[stage]
         if base not in arms:
@@ -51,13 +61,13 @@ def to_markdown(tables: Mapping[str, Any]) -> str:
         name = "SFT, by what is learned" if stage == "sft" else "GRPO, by reward"
         for title, figures in TABLES.items():
             distinct = _distinct(tables["runs"], stage)
-            parts.append(f"### {name}: {title[0].lower()}{title[1:]}\n")
+            parts.append(f"### {name}: {title[0].lower()}{title[1:]}")
             parts.append(_table(arms, base, figures, distinct))
     if tables.get("policies"):
-        parts.append("### What rewards pay: mean of 2, and the share of the base model's reward\n")
+        parts.append("### What rewards pay: mean of 2, and the share of the base model's reward")
         parts.append(policy_table(tables["policies"], "a model (base)"))
     if tables.get("pruning"):
-        parts.append("### Best of N, stopped on the way\n")
+        parts.append("### Best of N, stopped on the way")
         parts.append(as_table(tables["pruning"]))
     return "\n\n".join(parts) + "\n"
 
@@ -66,29 +76,35 @@ def _table(
     arms: Mapping[str, Any], base: str, figures: Mapping[str, str], distinct: Mapping[str, float]
 ) -> str:
     shown = [name for name in figures if name == "distinct" or name in arms[base]]
+    runs = next(iter(arms[base].values()))["seeds"]
     lines = [
         _row(["trained on" if base == "base" else "reward", "runs", *(figures[n] for n in shown)]),
         _row(["---"] * (len(shown) + 2)),
     ]
     for arm, entries in arms.items():
         seeds = str(next(iter(entries.values()))["seeds"])
-        cells = [
-            f"{distinct[arm]:.0f}" if name == "distinct" else _cell(entries.get(name), name)
-            for name in shown
-        ]
+        cells = []
+        for name in shown:
+            if name == "distinct":
+                cells.append(f"{distinct[arm]:.0f}")
+            else:
+                cells.append(_cell(entries.get(name), name, arms[base][name]["value"], runs))
         lines.append(_row([arm, seeds, *cells]))
     return "\n".join(lines)
 
 
-def _cell(entry: Mapping[str, Any] | None, name: str) -> str:
-    """The mean, and where it differs from the base by more than chance, by how much."""
+def _cell(entry: Mapping[str, Any] | None, name: str, base: float, base_runs: int) -> str:
+    """The mean; relative to the base the difference and its interval, bold beyond chance."""
     if entry is None:
         return ""
     value = f"{entry['value']:.1f}" if name == "words" else f"{entry['value']:.3f}"
     if "difference" not in entry:
         return value
-    mark = "**" if entry["p_corrected"] < 0.05 else ""
-    return f"{value} ({mark}{100 * entry['relative']:+.0f} %{mark})"
+    low, high = (100 * bound / max(base, 1e-9) for bound in entry["interval"])
+    # Of two runs the spread over seeds is not known well enough for a verdict.
+    is_sure = min(entry["seeds"], base_runs) >= FEWEST_RUNS and entry["p_corrected"] < 0.05
+    mark = "**" if is_sure else ""
+    return f"{value} ({mark}{100 * entry['relative']:+.0f} %{mark}, {low:+.0f} to {high:+.0f})"
 
 
 def _distinct(runs: Mapping[str, Any], stage: str) -> dict[str, float]:

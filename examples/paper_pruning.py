@@ -8,8 +8,7 @@ from typing import Any
 
 from paper_arms import PROMPT
 from paper_runs import Scale, open_model
-from paper_scores import figures_of
-from phantom_truth_scores import TruthCounts, count_statements
+from paper_scores import figures_of, statement_counts
 from pruning_curve import pruning_curve
 
 from semenrich_trainers.rewards import BleuReward
@@ -60,8 +59,7 @@ def measure_pruning(model: Path, studies: Any, train: Any, scale: Scale) -> list
 
 def truth_of(completions: Sequence[str], studies: Any) -> dict[str, float]:
     """Gives the figures that the ways are compared in."""
-    counts = [count_statements(*pair) for pair in zip(completions, studies["truth"], strict=True)]
-    scores = {name: [float(getattr(one, name)) for one in counts] for name in TruthCounts._fields}
+    scores = statement_counts(completions, studies)
     bleu = BleuReward(impression_column=None)(completions, findings=studies["complete_findings"])
     scores["bleu_complete"] = [one or 0.0 for one in bleu]
     figures = figures_of(scores, bands=())

@@ -151,6 +151,25 @@ class WeightedSFTTrainer(SemEnrichSFTTrainer):
         return -(outputs.log_probs * weights).sum() / weights.sum().clamp(min=1)
 
 
+def _settings(seed: int) -> dict[str, Any]:
+    """What both trainers have in common: nothing is saved or evaluated on the way."""
+    return {
+        "seed": seed,
+        "gradient_checkpointing": False,
+        "bf16": True,
+        "use_cpu": not torch.cuda.is_available(),
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def _save(trainer: Any, processor: Any, to: Path) -> None:
+    trainer.model.save_pretrained(to / "model")
+    processor.save_pretrained(to / "model")
+
+
 def run_sft(
     arm: Arm, studies: Dataset, index: FindingsIndex, start: Path, scale: Scale, seed: int, to: Path
 ) -> dict[str, Any]:
@@ -166,18 +185,10 @@ def run_sft(
         warmup_steps=min(40, scale.sft_steps // 10),
         weight_decay=0.05,
         adam_beta2=0.98,
-        max_grad_norm=1.0,
-        gradient_checkpointing=False,
         train_sampling_strategy="group_by_length",
         remove_unused_columns=False,
-        seed=seed,
-        bf16=True,
-        use_cpu=not torch.cuda.is_available(),
-        save_strategy="no",
-        eval_strategy="no",
-        report_to="none",
         logging_steps=max(scale.sft_steps // 10, 1),
-        disable_tqdm=True,
+        **_settings(seed),
     )
     kind = SemEnrichSFTTrainer if arm.added_weight == 1 else WeightedSFTTrainer
     trainer = kind(model, args, index=index, train_dataset=rows, processing_class=processor)
@@ -188,8 +199,7 @@ def run_sft(
     began = perf_counter()
     trainer.train()
     seconds = perf_counter() - began
-    trainer.model.save_pretrained(to / "model")
-    processor.save_pretrained(to / "model")
+    _save(trainer, processor, to)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return {"seconds": seconds, "loss": float(losses[-1])}
 
@@ -204,22 +214,18 @@ def write_reports(model: Any, processor: Any, studies: Dataset, prompt: str, sca
 
 
 def run_grpo(
-    reward: list[Any],
-    names: list[str],
-    rows: Dataset,
-    index: FindingsIndex,
-    model: Path,
-    scale: Scale,
-    seed: int,
-    to: Path,
+    reward: Any, rows: Dataset, index: FindingsIndex, model: Path, scale: Scale, seed: int, to: Path
 ) -> list[dict[str, Any]]:
-    """Trains a checkpoint by GRPO and saves it in `to`; gives its log."""
+    """Trains a checkpoint by GRPO with a reward beside `format`, and saves it in `to`.
+
+    Gives the log of the training.
+    """
     policy, processor = open_model(model)
     policy.model.vision_tower.requires_grad_(False)
     args = SemEnrichGRPOConfig(
         str(to / "run"),
         findings_column="safe_findings",
-        rewards=names,
+        rewards=["format"],
         max_steps=scale.grpo_steps,
         per_device_train_batch_size=scale.grpo_batch,
         num_generations=8,
@@ -229,20 +235,12 @@ def run_grpo(
         warmup_steps=min(5, scale.grpo_steps // 4),
         beta=0.0,
         temperature=1.0,
-        gradient_checkpointing=False,
-        seed=seed,
-        bf16=True,
-        use_cpu=not torch.cuda.is_available(),
-        save_strategy="no",
-        eval_strategy="no",
-        report_to="none",
         logging_steps=1,
-        disable_tqdm=True,
+        **_settings(seed),
     )
     trainer = SemEnrichGRPOTrainer(
         policy, reward, args, index=index, train_dataset=rows, processing_class=processor
     )
     trainer.train()
-    trainer.model.save_pretrained(to / "model")
-    processor.save_pretrained(to / "model")
+    _save(trainer, processor, to)
     return list(trainer.state.log_history)

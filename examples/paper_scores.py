@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from paired_tests import Figure
-from paper_arms import AS_WRITTEN, COMPLETE, PROMPT
+from paper_arms import ARMS, AS_WRITTEN, COMPLETE, PROMPT
 from paper_comparison import compare_arms
 from paper_markdown import to_markdown
 from paper_policies import measure_policies
+from paper_rewards import REWARDS
 from phantom_truth_scores import TruthCounts, count_statements
 
 from semenrich_datasets import FindingsIndex
@@ -56,13 +57,17 @@ def score_reports(completions: Sequence[str], studies: Any, index: FindingsIndex
         scores[f"bleu_{kind}"] = list(bleu(completions, findings=wanted))
         table = scorer(completions, wanted, studies["impression"]).reports
         scores[f"unit_{kind}"] = [float(one) for one in table["cluster_f1"]]
-    counts = [count_statements(*pair) for pair in zip(completions, studies["truth"], strict=True)]
-    for name in TruthCounts._fields:
-        scores[name] = [float(getattr(one, name)) for one in counts]
+    scores |= statement_counts(completions, studies)
     findings = [parse_report(text).findings for text in completions]
     scores |= band_counts(findings, list(studies["complete_findings"]), index)
     scores["words"] = [float(len(text.split())) for text in findings]
     return scores
+
+
+def statement_counts(completions: Sequence[str], studies: Any) -> Scores:
+    """Gives the counts of [`TruthCounts`], a number per study each."""
+    counts = [count_statements(*pair) for pair in zip(completions, studies["truth"], strict=True)]
+    return {name: [float(getattr(one, name)) for one in counts] for name in TruthCounts._fields}
 
 
 def band_counts(written: Sequence[str], wanted: Sequence[str], index: FindingsIndex) -> Scores:
@@ -179,7 +184,9 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
     studies = studies.remove_columns("image")
     tables: dict[str, Any] = {"settings": settings, "seconds": {}, "runs": {}, "curves": {}}
     by_stage: dict[str, dict[str, dict[int, dict[str, Figure]]]] = {"sft": {}, "grpo": {}}
-    for result in sorted(runs.glob("*/*/*/result.json")):
+    order = [*ARMS, *REWARDS]
+    results = runs.glob("*/*/*/result.json")
+    for result in sorted(results, key=lambda path: (order.index(path.parts[-3]), path)):
         stage, arm, seed = result.parts[-4:-1]
         kept = json.loads(result.read_text(encoding="utf-8"))
         tables["seconds"][f"{stage}/{arm}/{seed}"] = round(kept["wall_seconds"])

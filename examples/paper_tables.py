@@ -183,7 +183,6 @@ def _grpo(experiment: Experiment, name: str, folder: Path) -> dict[str, Any]:
     rows = train.map(ReportFormatter("safe_findings", prompt=PROMPT), batched=True)
     log = run_grpo(
         REWARDS[reward](indexes),
-        ["format"],
         rows,
         index,
         Path(experiment.output_dir, GRPO_FROM, "model"),

@@ -97,18 +97,12 @@ def truth_scores(completions: Sequence[str], truths: Sequence[Truth]) -> dict[st
         `dict[str, float]`: `truth_f1`, `truth_precision`, `truth_recall`, `abnormal_f1` and
         `abnormal_precision`, 0 to 1.
     """
-    stated = true = abnormal = abnormal_true = present = found = 0
-    for completion, truth in zip(completions, truths, strict=True):
-        claims = [one for one in _claims(completion) if one.sign != "neutral"]
-        findings = [Statement(**one) for one in truth if one["name"] != "prior"]
-        right = [one for one in claims if is_true(one, truth)]
-        stated, true = stated + len(claims), true + len(right)
-        abnormal += sum(one.sign == "abnormal" for one in claims)
-        abnormal_true += sum(one.sign == "abnormal" for one in right)
-        present += len(findings)
-        found += sum(any(_says(one, finding) for one in right) for finding in findings)
-    precision, recall = true / max(stated, 1), found / max(present, 1)
-    abnormal_precision = abnormal_true / max(abnormal, 1)
+    counts = [count_statements(*pair) for pair in zip(completions, truths, strict=True)]
+    total = TruthCounts(*(sum(column) for column in zip(*counts, strict=True)))
+    stated = total.normal_said + total.abnormal_said
+    precision = (total.normal_true + total.abnormal_true) / max(stated, 1)
+    recall = total.abnormal_found / max(total.abnormal_there, 1)
+    abnormal_precision = total.abnormal_true / max(total.abnormal_said, 1)
     return {
         "truth_f1": _f1(precision, recall),
         "truth_precision": precision,

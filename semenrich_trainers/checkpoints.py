@@ -17,6 +17,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from semenrich_datasets.index import FindingsIndex
 from semenrich_trainers.formatting import DEFAULT_PROMPT
 from semenrich_trainers.one_process import on_main_process
+from semenrich_trainers.rewards.cluster import open_index
 from semenrich_trainers.run_recipe import (
     Prompt,
     Recipe,
@@ -169,11 +170,7 @@ def open_indexes(
 ) -> dict[str, FindingsIndex]:
     """Opens the indexes of a run, by the folder that each is saved in."""
     given = {FINDINGS_INDEX: index, IMPRESSION_INDEX: impression_index}
-    return {
-        folder: one if isinstance(one, FindingsIndex) else FindingsIndex.from_pretrained(one)
-        for folder, one in given.items()
-        if one is not None
-    }
+    return {folder: open_index(one) for folder, one in given.items() if one is not None}
 
 
 def last_checkpoint(output_dir: str | os.PathLike[str]) -> str | None:

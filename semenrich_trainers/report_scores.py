@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from semenrich_datasets.index import FindingsIndex
-from semenrich_datasets.index.claims import Agreement, ClaimReader, Claims, agree
+from semenrich_datasets.index.claims import ClaimReader, Claims, Overlap, agree
 from semenrich_trainers.formatting import ParsedReport, parse_report
 from semenrich_trainers.references import known_texts
 from semenrich_trainers.rewards.claim_weights import ClaimWeights
@@ -73,8 +73,8 @@ class ReportScorer:
         wanted, answers = known_texts(findings), known_texts(impressions)
         pairs = self._pairs(parsed, wanted)
         known = [pair for pair in pairs if pair is not None]
-        agreements = _agreements(known, self._findings)
-        remaining = iter(agreements)
+        overlaps = _overlaps(known, self._findings)
+        remaining = iter(overlaps)
         scores = [None if pair is None else _total(next(remaining)).f1() for pair in pairs]
         table = {"completion": list(completions), "findings": wanted, "impression": answers}
         return ReportScores(
@@ -83,7 +83,7 @@ class ReportScorer:
                 "sentence_bleu": _mean(self._bleu(completions, findings=wanted)),
                 "cluster_f1": _mean(scores),
                 "impression_cluster_f1": self._impression_f1(parsed, answers),
-                **_pooled(agreements),
+                **_pooled(overlaps),
             },
             reports=pd.DataFrame({**table, "cluster_f1": scores}),
             missed=self._missed(known),
@@ -131,23 +131,23 @@ class ReportScorer:
     def _impression_f1(self, parsed: Sequence[ParsedReport], wanted: Sequence[str]) -> float:
         reader = self._impressions
         written = reader([report.impression for report in parsed])
-        agreements = _agreements(list(zip(written, reader(wanted), strict=True)), reader)
-        scores = zip(agreements, wanted, strict=True)
+        overlaps = _overlaps(list(zip(written, reader(wanted), strict=True)), reader)
+        scores = zip(overlaps, wanted, strict=True)
         return _mean([_total(one).f1() for one, text in scores if text])
 
 
-def _agreements(pairs: Sequence[Pair], reader: ClaimReader) -> list[dict[str, Agreement]]:
+def _overlaps(pairs: Sequence[Pair], reader: ClaimReader) -> list[dict[str, Overlap]]:
     weights = ClaimWeights(reader)
     return [agree(*pair, weights, reader.index.reader) for pair in pairs]
 
 
-def _total(by_sign: dict[str, Agreement]) -> Agreement:
-    return sum(by_sign.values(), Agreement())
+def _total(by_sign: dict[str, Overlap]) -> Overlap:
+    return sum(by_sign.values(), Overlap())
 
 
-def _pooled(agreements: Sequence[dict[str, Agreement]]) -> dict[str, float]:
+def _pooled(overlaps: Sequence[dict[str, Overlap]]) -> dict[str, float]:
     pooled = {
-        sign: sum((one[sign] for one in agreements), Agreement()) for sign in ("normal", "abnormal")
+        sign: sum((one[sign] for one in overlaps), Overlap()) for sign in ("normal", "abnormal")
     }
     both = _total(pooled)
     return {

@@ -144,6 +144,7 @@ def _edits(index: FindingsIndex, reports: list[list[str]], prompt: str) -> dict[
         "all findings left out": lambda sentences, rng: _without(sentences, read, "abnormal", None),
         "a normal statement left out": lambda sentences, rng: _without(sentences, read, "normal"),
         "a finding denied": lambda sentences, rng: _in_abnormal(sentences, read, _denied),
+        "all findings denied as well": lambda sentences, rng: _taken_back(sentences, read),
         "a denial stated": lambda sentences, rng: _in_sign(
             sentences, read, "normal", lambda s: _DENIALS.sub("", s)
         ),
@@ -152,6 +153,11 @@ def _edits(index: FindingsIndex, reports: list[list[str]], prompt: str) -> dict[
         "the prompt": lambda sentences, rng: split_sentences(prompt),
         "nothing": lambda sentences, rng: [],
     }
+
+
+def _taken_back(sentences: list[str], read: Callable[[str], Reading]) -> list[str] | None:
+    denials = [_denied(one) for one in sentences if read(one).sign == "abnormal"]
+    return [*sentences, *denials] if denials else None
 
 
 def _in_sign(

@@ -56,6 +56,7 @@ MASKED = "tests/audit/test_masked_truth.py"
 COMPATIBLE = "tests/enrich/test_compatibility.py"
 SETTINGS = "tests/enrich/test_settings.py"
 MEANING = "tests/metrics/test_one_meaning.py"
+CLAIMS = "tests/trainers/test_cluster_units.py"
 NOTHING_UNDERSTOOD = "tests/enrich/test_nothing_understood.py"
 
 MUTANTS = [
@@ -418,24 +419,94 @@ MUTANTS = [
     # Rewards and metrics
     Mutant(
         "what is common weighs most",
-        TRAINERS + "rewards/cluster.py",
-        "math.log1p(index.config.reports / max(held, 1))",
-        "math.log1p(max(held, 1) / index.config.reports)",
+        TRAINERS + "rewards/claim_weights.py",
+        "math.log1p(reports / held)",
+        "math.log1p(held / reports)",
         "tests/trainers/test_rewards.py -k rarity",
     ),
     Mutant(
         "what is abnormal weighs no more",
-        TRAINERS + "rewards/cluster.py",
+        TRAINERS + "rewards/claim_weights.py",
         "ABNORMAL_WEIGHT = 5.0",
         "ABNORMAL_WEIGHT = 1.0",
         "tests/trainers/test_rewards.py -k test_weights",
     ),
     Mutant(
-        "what the corpus never says weighs nothing",
-        TRAINERS + "rewards/cluster.py",
-        'return max(weights, default=1.0) if self.weights == "rarity" else 1.0',
-        "return 0.0",
+        "a rare wording of a denial tells much",
+        TRAINERS + "rewards/claim_weights.py",
+        "max(1 - against / reports, 1 / (reports + 1))",
+        "held / reports",
+        "tests/trainers/test_claim_weights.py",
+    ),
+    Mutant(
+        "a report with nothing to tell pays as any other",
+        TRAINERS + "rewards/claim_weights.py",
+        "        self.prior = sum(",
+        "        self.prior = 0 * sum(",
+        "tests/trainers/test_claim_weights.py",
+    ),
+    Mutant(
+        "another degree or side is as good",
+        INDEX + "claims.py",
+        "max(0.0, 1.0 - DEFAULT_COSTS.detail * steps)",
+        "1.0",
         MEANING,
+    ),
+    Mutant(
+        "a pacemaker is a central line",
+        INDEX + "claims.py",
+        " or (one.name != other.name and one.stated.concept == other.stated.concept)",
+        "",
+        CLAIMS,
+    ),
+    Mutant(
+        "what is taken back earns as before",
+        INDEX + "claims.py",
+        "if logic.states & denied",
+        "if False",
+        CLAIMS,
+    ),
+    Mutant(
+        "bilateral is one finding",
+        INDEX + "claims.py",
+        "[frozenset({side}) for side in sorted(stated.sides)] or [stated.sides]",
+        "[stated.sides]",
+        CLAIMS,
+    ),
+    Mutant(
+        "a finding with a word of change is none",
+        INDEX + "claims.py",
+        "reading.content is None and reading.understood",
+        "False and reading.understood",
+        CLAIMS,
+    ),
+    Mutant(
+        "a reference that says nothing is scored",
+        TRAINERS + "references.py",
+        'return text if words and " ".join(words)',
+        'return text if " ".join(words)',
+        "tests/trainers/test_unknown_sections.py",
+    ),
+    Mutant(
+        "a folder goes on with any recipe",
+        TRAINERS + "run_recipe.py",
+        "if before != after:",
+        "if False:",
+        "tests/trainers/test_run_recipe.py",
+    ),
+    Mutant(
+        "an adapter that is trained on is frozen",
+        TRAINERS + "adapters.py",
+        "load_policy(model, use, is_trainable=True",
+        "load_policy(model, use, is_trainable=False",
+        "tests/trainers/test_adapters.py",
+    ),
+    Mutant(
+        "p-values are not corrected",
+        "examples/paired_tests.py",
+        "(len(p_values) - rank) * p_values[row]",
+        "p_values[row]",
+        "tests/examples/test_paired_tests.py",
     ),
     Mutant(
         "the metric leaves out what is neutral",

@@ -13,12 +13,8 @@ from semenrich_datasets.index.findings_index import FindingsIndex
 from semenrich_datasets.index.units import Unit
 from semenrich_datasets.reading import Assertion, Reader, Reading
 from semenrich_datasets.reading.entailment import entailed_denials, logic_of
-from semenrich_datasets.reading.finding_score import detail_steps
+from semenrich_datasets.reading.finding_score import DEFAULT_COSTS, detail_steps
 from semenrich_datasets.reading.stated import StatedFinding, gather_findings, stated_findings
-
-#: One step of a detail (side, degree, doubt) takes so much of a finding's credit, as in
-#: [`~reading.finding_score.Costs`].
-DETAIL = 0.25
 
 # Texts that are remembered; in GRPO the references and the common reports come again and again.
 _MEMORY = 2**14
@@ -192,7 +188,7 @@ def contradicted(claims: Claims, reader: Reader) -> frozenset[Hashable]:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Overlap:
     """How much two texts claim, and how much of it both, by weight.
 
     Args:
@@ -210,9 +206,9 @@ class Agreement:
         total = self.written + self.wanted + prior
         return 2.0 * self.shared / total if total else 1.0
 
-    def __add__(self, other: Agreement) -> Agreement:
+    def __add__(self, other: Overlap) -> Overlap:
         """Of both pairs together."""
-        return Agreement(
+        return Overlap(
             self.shared + other.shared, self.written + other.written, self.wanted + other.wanted
         )
 
@@ -265,7 +261,7 @@ def _side(
     ]
 
 
-def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> dict[str, Agreement]:
+def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> dict[str, Overlap]:
     """Sums up what two texts share, by sign.
 
     Args:
@@ -275,7 +271,7 @@ def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> di
         reader ([`Reader`]): That both were read by.
 
     Returns:
-        `dict[str, Agreement]`: "normal" (neutral units too) and "abnormal". A pair of findings
+        `dict[str, Overlap]`: "normal" (neutral units too) and "abnormal". A pair of findings
         shares the lesser of its weights.
     """
     pairs = _pair_findings(written, wanted, weight, reader)
@@ -298,8 +294,8 @@ def agree(written: Claims, wanted: Claims, weight: Weight, reader: Reader) -> di
     shared[False] += sum(weight(one, False) for one in both)
     shared[True] += sum(gain for _, _, _, gain in pairs)
     return {
-        "normal": Agreement(shared[False], *sums[False]),
-        "abnormal": Agreement(shared[True], *sums[True]),
+        "normal": Overlap(shared[False], *sums[False]),
+        "abnormal": Overlap(shared[True], *sums[True]),
     }
 
 
@@ -331,4 +327,4 @@ def _credit(one: Finding, other: Finding, reader: Reader) -> float:
     steps = detail_steps(one.stated, other.stated, reader.lexicon)
     if steps is None or (one.name != other.name and one.stated.concept == other.stated.concept):
         return 0.0
-    return max(0.0, 1.0 - DETAIL * steps)
+    return max(0.0, 1.0 - DEFAULT_COSTS.detail * steps)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from semenrich_datasets.index import FindingsIndex
-from semenrich_datasets.index.claims import Agreement, ClaimReader, agree
+from semenrich_datasets.index.claims import ClaimReader, Overlap, agree
 from semenrich_trainers.rewards.claim_weights import ClaimWeights, Weighting
 from semenrich_trainers.rewards.sections import SectionReward
 
@@ -68,8 +68,8 @@ class ClusterReward(SectionReward):
         impression_column: str | None = "impression",
     ) -> None:
         super().__init__(findings_column, impression_column)
-        self.index = _open(index)
-        self.impression_index = None if impression_index is None else _open(impression_index)
+        self.index = open_index(index)
+        self.impression_index = None if impression_index is None else open_index(impression_index)
         self.weights = dict(weights) if isinstance(weights, Mapping) else weights
         if weights is not None:
             self.__name__ = "weighted_cluster_reward"
@@ -84,7 +84,7 @@ class ClusterReward(SectionReward):
             "findings": ClaimWeights(findings, self.weights),
             "impression": ClaimWeights(impressions, named),
         }
-        self._batch = Agreement()
+        self._batch = Overlap()
 
     def __getstate__(self) -> dict[str, Any]:
         # What it derives is not a part of it: it pickles to its settings and the indexes' digest.
@@ -102,12 +102,12 @@ class ClusterReward(SectionReward):
         reader, weights = self._readers[section], self._claim_weights[section]
         claims = reader([*generated, *references])
         pairs = zip(claims[: len(generated)], claims[len(generated) :], strict=True)
-        agreements = [
-            sum(agree(*pair, weights, reader.index.reader).values(), Agreement()) for pair in pairs
+        overlaps = [
+            sum(agree(*pair, weights, reader.index.reader).values(), Overlap()) for pair in pairs
         ]
         if section == "findings":
-            self._batch = sum(agreements, Agreement())
-        return [one.f1(weights.prior) for one in agreements]
+            self._batch = sum(overlaps, Overlap())
+        return [one.f1(weights.prior) for one in overlaps]
 
     def __call__(
         self,
@@ -124,5 +124,6 @@ class ClusterReward(SectionReward):
         return rewards
 
 
-def _open(index: FindingsIndex | str | os.PathLike[str]) -> FindingsIndex:
+def open_index(index: FindingsIndex | str | os.PathLike[str]) -> FindingsIndex:
+    """Gives an index, from its folder or its Hub id unless it is one."""
     return index if isinstance(index, FindingsIndex) else FindingsIndex.from_pretrained(index)

@@ -11,6 +11,7 @@ from typing import Any
 
 from semenrich_datasets.index import FindingsIndex
 from semenrich_datasets.reading.signs import NOISE
+from semenrich_trainers.rewards.cluster import open_index
 from semenrich_trainers.rewards.paper_text import published_sentences
 from semenrich_trainers.rewards.sections import SectionReward, f1
 
@@ -208,7 +209,7 @@ def _clusters(index: FindingsIndex) -> dict[str, int]:
 
 
 def _open(index: FindingsIndex | str | os.PathLike[str], argument: str) -> FindingsIndex:
-    found = index if isinstance(index, FindingsIndex) else FindingsIndex.from_pretrained(index)
+    found = open_index(index)
     if found.config.preset != "paper":
         # Its clusters are of sentences cut and spelled otherwise: they are not the published ones.
         msg = (

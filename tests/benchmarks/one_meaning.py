@@ -2,7 +2,8 @@
 
 Run: python tests/benchmarks/one_meaning.py [--reports CSV]
 
-All three go by the units of one index. It is one of the phantom, or of the reports given.
+All three go by the claims of the sentences, and by the units of one index where these are not
+understood. It is one of the phantom, or of the reports given.
 """
 
 from __future__ import annotations

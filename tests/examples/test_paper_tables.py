@@ -158,13 +158,16 @@ def test_arms_are_compared_over_seeds_and_corrected():
 
 
 def test_only_differences_beyond_chance_are_bold():
-    entry = {"value": 0.5, "seeds": 1, "difference": 0.1, "relative": 0.25, "p_corrected": 0.2}
-    arms = {"base": {"harm": {"value": 0.4, "seeds": 1}}, "safe": {"harm": entry}}
+    entry = {"value": 0.5, "seeds": 3, "difference": 0.1, "relative": 0.25, "p_corrected": 0.2}
+    entry["interval"] = [0.04, 0.16]
+    arms = {"base": {"harm": {"value": 0.4, "seeds": 3}}, "safe": {"harm": entry}}
     runs = {"sft/base/0": {"distinct": 3.0}, "sft/safe/0": {"distinct": 4.0}}
     tables = {"sft": arms, "grpo": {}, "runs": runs}
-    assert "0.500 (+25 %)" in to_markdown(tables)
+    assert "0.500 (+25 %, +10 to +40)" in to_markdown(tables)
     entry["p_corrected"] = 0.01
-    assert "0.500 (**+25 %**)" in to_markdown(tables)
+    assert "0.500 (**+25 %**, +10 to +40)" in to_markdown(tables)
+    entry["seeds"] = 2
+    assert "0.500 (+25 %, +10 to +40)" in to_markdown(tables)
 
 
 class Tokenizer:

@@ -46,6 +46,7 @@ def test_what_keeps_the_meaning_is_paid_in_full(table):
 
 def test_what_turns_the_meaning_costs(table):
     turned = ["the other side", "another degree", "a finding left out", "a finding denied"]
+    turned += ["all findings denied as well"]
     assert (table.loc[turned, "cluster"] < 0.95).all()
     assert table.loc["nothing", "cluster"] == 0.0
 
