@@ -28,11 +28,13 @@ class Arm:
             it asks for. With several, each study comes once with each.
         added_weight (`float`, *optional*, defaults to `1.0`): What a token of an added sentence
             counts in the loss; one of the report's own counts 1.
+        rounds (`int`, *optional*, defaults to `1`): How often as many steps as the recipe says.
     """
 
     title: str
     texts: tuple[tuple[str, str], ...]
     added_weight: float = 1.0
+    rounds: int = 1
 
     @property
     def prompts(self) -> list[str]:
@@ -44,14 +46,13 @@ def _one(title: str, column: str, added_weight: float = 1.0) -> Arm:
     return Arm(title, ((PROMPT, column),), added_weight)
 
 
+_BOTH = ((AS_WRITTEN, "findings"), (COMPLETE, "safe_findings"))
+
 ARMS = {
     "base": _one("reports as written", "findings"),
     "safe": _one("safe", "safe_findings"),
     "complete": _one("complete reports (oracle)", "complete_findings"),
-    "both": Arm(
-        "as written and safe, by prompt",
-        ((AS_WRITTEN, "findings"), (COMPLETE, "safe_findings")),
-    ),
+    "both": Arm("as written and safe, by prompt", _BOTH),
     "paper": _one("paper", "paper_findings"),
     "random": _one("random", "random_findings"),
     "safe_image": _one("safe, with the image", "safe_image_findings"),
@@ -59,6 +60,11 @@ ARMS = {
     "safe_1": _one("safe, at most 1", "safe_1_findings"),
     "safe_2": _one("safe, at most 2", "safe_2_findings"),
     "safe_third": _one("safe, added at a third of the loss", "safe_findings", 1 / 3),
+    # As much of each kind of report as the arms read that have one.
+    "both_twice": Arm("as written and safe, by prompt, twice the steps", _BOTH, rounds=2),
+    "both_third": Arm(
+        "as written and safe, by prompt, twice the steps, added at a third", _BOTH, 1 / 3, rounds=2
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from paper_arms import ARMS
 from paper_policies import policy_table
+from paper_rewards import REWARDS
 from pruning_curve import as_table
 
 #: Runs of both sides from which on a difference is called beyond chance.
@@ -52,22 +53,28 @@ def to_markdown(tables: Mapping[str, Any]) -> str:
         "In brackets: relative to the first row, and the 95 % interval over studies and seeds. "
         f"Bold: both have {FEWEST_RUNS} runs or more, and p, corrected over the rows of a column "
         "(Holm), is below 0.05.",
-        "\n".join(f"- `{name}`: {arm.title}" for name, arm in ARMS.items()),
     ]
     for stage, base in {"sft": "base", "grpo": "sentence"}.items():
         arms = tables[stage]
         if base not in arms:
             continue
-        name = "SFT, by what is learned" if stage == "sft" else "GRPO, by reward"
+        name, rows = (
+            ("SFT, by what is learned", ARMS) if stage == "sft" else ("GRPO, by reward", REWARDS)
+        )
+        parts.append(f"## {name}")
+        parts.append("\n".join(f"- `{row}`: {one.title}" for row, one in rows.items()))
         for title, figures in TABLES.items():
             distinct = _distinct(tables["runs"], stage)
             parts.append(f"### {name}: {title[0].lower()}{title[1:]}")
             parts.append(_table(arms, base, figures, distinct))
+    if tables.get("curves"):
+        parts.append("### GRPO, by reward: while it learned, mean over the steps of the first run")
+        parts.append(_curve_table(tables["curves"]))
     if tables.get("policies"):
-        parts.append("### What rewards pay: mean of 2, and the share of the base model's reward")
+        parts.append("## What rewards pay: mean of 2, and the share of the base model's reward")
         parts.append(policy_table(tables["policies"], "a model (sft/base)"))
     if tables.get("pruning"):
-        parts.append("### Best of N, stopped on the way")
+        parts.append("## Best of N, stopped on the way")
         parts.append(as_table(tables["pruning"]))
     return "\n\n".join(parts) + "\n"
 
@@ -105,6 +112,21 @@ def _cell(entry: Mapping[str, Any] | None, name: str, base: float, base_runs: in
     is_sure = min(entry["seeds"], base_runs) >= FEWEST_RUNS and entry["p_corrected"] < 0.05
     mark = "**" if is_sure else ""
     return f"{value} ({mark}{100 * entry['relative']:+.0f} %{mark}, {low:+.0f} to {high:+.0f})"
+
+
+def _curve_table(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """A group whose rewards are all equal teaches nothing."""
+    lines = [
+        _row(["reward", "groups whose rewards are all equal", "reward, first steps", "last steps"]),
+        _row(["---"] * 4),
+    ]
+    for name, curve in curves.items():
+        equal, paid = curve["frac_reward_zero_std"], curve["reward"]
+        few = max(len(paid) // 6, 1)
+        first, last = (sum(part) / few for part in (paid[:few], paid[-few:]))
+        share = 100 * sum(equal) / len(equal)
+        lines.append(_row([name, f"{share:.1f} %", f"{first:.2f}", f"{last:.2f}"]))
+    return "\n".join(lines)
 
 
 def _distinct(runs: Mapping[str, Any], stage: str) -> dict[str, float]:

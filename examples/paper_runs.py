@@ -176,18 +176,19 @@ def run_sft(
     """Trains a model on an arm and saves it in `to`; gives its seconds and its last loss."""
     model, processor = seeded_start(start, scale, seed)
     rows = arm_rows(studies, arm)
+    steps = arm.rounds * scale.sft_steps
     args = SemEnrichSFTConfig(
         str(to / "run"),
-        max_steps=scale.sft_steps,
+        max_steps=steps,
         per_device_train_batch_size=scale.sft_batch,
         learning_rate=1.5e-3,
         lr_scheduler_type="cosine",
-        warmup_steps=min(40, scale.sft_steps // 10),
+        warmup_steps=min(40, steps // 10),
         weight_decay=0.05,
         adam_beta2=0.98,
         train_sampling_strategy="group_by_length",
         remove_unused_columns=False,
-        logging_steps=max(scale.sft_steps // 10, 1),
+        logging_steps=max(steps // 10, 1),
         **_settings(seed),
     )
     kind = SemEnrichSFTTrainer if arm.added_weight == 1 else WeightedSFTTrainer
@@ -214,9 +215,16 @@ def write_reports(model: Any, processor: Any, studies: Dataset, prompt: str, sca
 
 
 def run_grpo(
-    reward: Any, rows: Dataset, index: FindingsIndex, model: Path, scale: Scale, seed: int, to: Path
+    rewards: list[Any],
+    learning_rate: float,
+    rows: Dataset,
+    index: FindingsIndex,
+    model: Path,
+    scale: Scale,
+    seed: int,
+    to: Path,
 ) -> list[dict[str, Any]]:
-    """Trains a checkpoint by GRPO with a reward beside `format`, and saves it in `to`.
+    """Trains a checkpoint by GRPO with rewards beside `format`, and saves it in `to`.
 
     Gives the log of the training.
     """
@@ -230,7 +238,7 @@ def run_grpo(
         per_device_train_batch_size=scale.grpo_batch,
         num_generations=8,
         max_completion_length=scale.max_new_tokens,
-        learning_rate=3e-4,
+        learning_rate=learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=min(5, scale.grpo_steps // 4),
         beta=0.0,
@@ -239,7 +247,7 @@ def run_grpo(
         **_settings(seed),
     )
     trainer = SemEnrichGRPOTrainer(
-        policy, reward, args, index=index, train_dataset=rows, processing_class=processor
+        policy, rewards, args, index=index, train_dataset=rows, processing_class=processor
     )
     trainer.train()
     _save(trainer, processor, to)

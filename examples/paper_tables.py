@@ -181,8 +181,10 @@ def _grpo(experiment: Experiment, name: str, folder: Path) -> dict[str, Any]:
     kinds = ("index", "impressions", "paper_index", "paper_impressions")
     indexes = {kind: FindingsIndex.from_pretrained(data / kind) for kind in kinds}
     rows = train.map(ReportFormatter("safe_findings", prompt=PROMPT), batched=True)
+    lesson = REWARDS[reward]
     log = run_grpo(
-        REWARDS[reward](indexes),
+        lesson.rewards(indexes),
+        lesson.learning_rate,
         rows,
         index,
         Path(experiment.output_dir, GRPO_FROM, "model"),

@@ -16,7 +16,7 @@ from paper_comparison import compare_arms
 from paper_markdown import to_markdown
 from paper_rewards import REWARDS
 from paper_runs import WeightedCollator, arm_rows
-from paper_scores import band_counts, cut_to, figures_of, score_reports
+from paper_scores import ASKED, band_counts, cut_to, figures_of, score_reports
 from phantom_truth_scores import count_statements
 
 from semenrich_datasets.phantom import load_phantom
@@ -37,8 +37,11 @@ def finished(tmp_path_factory):
 def test_it_runs_from_nothing_to_the_tables(finished):
     runs, _ = finished
     tables = json.loads((runs / "tables" / "results.json").read_text())
-    asked_twice = {"both, asked as written", "both, asked for all"}
-    assert set(tables["sft"]) == (set(ARMS) - {"both"}) | asked_twice
+    asked = {
+        name: [f"{name}{ASKED[prompt]}" for prompt in arm.prompts] for name, arm in ARMS.items()
+    }
+    assert set(tables["sft"]) == {row for rows in asked.values() for row in rows}
+    assert asked["both"] == ["both, asked as written", "both, asked for all"]
     assert set(tables["grpo"]) == {*REWARDS, "before GRPO"}
     assert {line["method"] for line in tables["pruning"]} >= {"greedy", "best_of_n"}
     assert tables["sft"]["safe"]["bleu_complete"].keys() >= {"value", "interval", "p_corrected"}
