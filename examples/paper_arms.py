@@ -60,7 +60,9 @@ ARMS = {
     "safe_1": _one("safe, at most 1", "safe_1_findings"),
     "safe_2": _one("safe, at most 2", "safe_2_findings"),
     "safe_third": _one("safe, added at a third of the loss", "safe_findings", 1 / 3),
-    # As much of each kind of report as the arms read that have one.
+    # With two prompts, twice the steps read as much of each kind of report as arms with one do.
+    "base_twice": Arm("reports as written, twice the steps", ((PROMPT, "findings"),), rounds=2),
+    "safe_twice": Arm("safe, twice the steps", ((PROMPT, "safe_findings"),), rounds=2),
     "both_twice": Arm("as written and safe, by prompt, twice the steps", _BOTH, rounds=2),
     "both_third": Arm(
         "as written and safe, by prompt, twice the steps, added at a third", _BOTH, 1 / 3, rounds=2

@@ -222,7 +222,7 @@ def _curves(log: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
 def _policies(runs: Path, studies: Any) -> dict[str, dict[str, float]]:
     """What rewards pay the first model of some runs, and who looks at no image."""
     trained = {}
-    for run in ("sft/base", "sft/safe", "grpo/surprise"):
+    for run in ("sft/base", "sft/safe", "sft/safe_twice", "grpo/surprise"):
         result = runs / run / "0" / "result.json"
         if result.exists():
             written = json.loads(result.read_text(encoding="utf-8"))["completions"][PROMPT]
