@@ -44,7 +44,7 @@ _MEANINGS = {
     Reason.CONTRADICTS: "The report, or another column of the study, says or implies otherwise.",
     Reason.REDUNDANT: "The report says it already, or an addition made before does.",
     Reason.PRIOR: "It speaks of another study, of change over time, or depends on its context.",
-    Reason.IDENTIFYING: "It could recognize a patient: digits, dates, names, blanks, words out of place.",
+    Reason.IDENTIFYING: "It could recognize a patient: digits, names, blanks, words out of place.",
     Reason.NOT_UNDERSTOOD: "It was not fully understood.",
     Reason.NOT_NORMAL: "A healthy person's report would not say it.",
     Reason.HEDGES: "It denies only a degree, such as no large effusion, and leaves the rest open.",

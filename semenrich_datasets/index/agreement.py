@@ -147,8 +147,8 @@ def choose_candidates(
     """Chooses the units that may be added to reports.
 
     A candidate is normal, and the sentences of it that may travel (`transferable`, and
-    [`~index.holders.may_travel`]) are held by at least 1 in 400 reports. Whether it is true where it is
-    left unsaid is the silence model's to tell.
+    [`~index.holders.may_travel`]) are held by at least 1 in 400 reports. Whether it is true where
+    it is left unsaid is the silence model's to tell.
 
     Args:
         sentences (`pyarrow.Table`): Of the index (`SENTENCE_SCHEMA`).

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from fakes import build_index, made_up_reports
 
-from semenrich_datasets.index.agreement import MIN_SUPPORT, Agreement, choose_candidates
+from semenrich_datasets.index.agreement import Agreement, choose_candidates
+from semenrich_datasets.index.holders import MIN_SUPPORT
 from semenrich_datasets.reading.entailment import follows
 
 # 12 reports over five units, numbered by their most common sentence.
@@ -115,9 +116,9 @@ def test_the_counts_are_those_of_a_naive_reading():
 
 
 def tables(rows, signs):
-    columns = {"transferable": [], "reports": [], "unit_id": []}
+    columns = {"transferable": [], "reports": [], "unit_id": [], "holders": [], "rebuilt": []}
     for unit, reports, transferable in rows:
-        for name, value in zip(columns, (transferable, reports, unit), strict=True):
+        for name, value in zip(columns, (transferable, reports, unit, reports, "A."), strict=True):
             columns[name].append(value)
     return pa.table(columns), pa.table({"sign": signs})
 
@@ -154,7 +155,9 @@ def test_what_few_reports_say_is_no_candidate():
     """Three reports of 1,200 that speak of free air are enough, three of 1,201 are not."""
     rare, usual = ["No free air."] * 3, ["Lungs clear."] * 1_197
     for more, expected in ((0, 2), (1, 1)):
-        index = build_index([*rare, *usual, *["Lungs clear."] * more])
+        texts = [*rare, *usual, *["Lungs clear."] * more]
+        rows = [{"findings": text, "patient_id": n} for n, text in enumerate(texts)]
+        index = build_index(rows)
         assert len(index.agreement.candidate_ids) == expected
 
 
