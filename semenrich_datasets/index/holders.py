@@ -15,18 +15,17 @@ from semenrich_datasets.reading.plain_words import could_name, rebuild
 MIN_SUPPORT = 3
 # Share of the sentences of the longer of two reports from which on they are copies of one.
 _COPIED = 0.5
-# Different reports are told apart up to so many: no rule asks for more.
-_COUNTED_TO = 16
+# Nobody has so many copies of a report: from here on only equal reports are one.
+_MANY = 10
 
 
 def count_holders(counts: SentenceCounts, lexicon: Lexicon) -> NDArray[np.int64]:
     """Counts the patients that hold each sentence.
 
-    Where none is named, reports stand for them, and reports that share at least half of the
-    sentences of the longer one are copies of one (by the first of each, in the order of their
-    texts, so that the corpus's order does not matter); of these 16 are counted at most. A report in
-    which a word of the sentence has the capital of a name ([`~plain_words.could_name`]) holds
-    another sentence.
+    Where none is named, different reports stand for them, and of a sentence that fewer than 10
+    reports hold, those that share at least half of the sentences of the longer one are copies of
+    one. A report in which a word of the sentence has the capital of a name
+    ([`~plain_words.could_name`]) holds another sentence.
 
     Args:
         counts ([`SentenceCounts`]): Of a corpus.
@@ -40,8 +39,7 @@ def count_holders(counts: SentenceCounts, lexicon: Lexicon) -> NDArray[np.int64]
     fit = usual[counts.spelling_ids]
     reports, sentences = counts.report_ids[fit], counts.sentence_ids[fit]
     holders = reports_per_member(reports, sentences, n)
-    # Named patients first, then by the text; what is the first of its kind counts.
-    order = np.lexsort((counts.digests[reports], counts.patients[reports] < 0, sentences))
+    order = np.argsort(sentences, kind="stable")
     reports, sentences = reports[order], sentences[order]
     bounds = np.searchsorted(sentences, np.arange(n + 1))
     texts = _ReportSets(counts)
@@ -72,20 +70,23 @@ class _ReportSets:
 
 
 def _different(reports: list[int], patients: list[int], texts: _ReportSets) -> int:
-    """Counts patients, and of the reports without one those that copy no other."""
-    firsts: list[frozenset[int]] = []
-    seen: set[int] = set()
-    for report, patient in zip(reports, patients, strict=True):
-        if len(firsts) == _COUNTED_TO:
-            break
-        if patient >= 0 and patient in seen:
-            continue
-        own = texts[report]
-        if patient < 0 and any(_is_copy(own, first) for first in firsts):
-            continue
-        seen.add(patient)
-        firsts.append(own)
-    return len(firsts)
+    """Counts named patients, and groups of copies among the reports without one."""
+    named = {patient for patient in patients if patient >= 0}
+    owned = {texts[r] for r, patient in zip(reports, patients, strict=True) if patient >= 0}
+    unnamed = {texts[r] for r, patient in zip(reports, patients, strict=True) if patient < 0}
+    if len(reports) >= _MANY:
+        return len(named) + len(unnamed - owned)
+    groups: list[list[frozenset[int]]] = []
+    for own in unnamed:
+        near = [group for group in groups if any(_is_copy(own, other) for other in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append([own, *(other for group in near for other in group)])
+    apart = [
+        group
+        for group in groups
+        if not any(_is_copy(own, other) for own in group for other in owned)
+    ]
+    return len(named) + len(apart)
 
 
 def _is_copy(one: frozenset[int], other: frozenset[int]) -> bool:

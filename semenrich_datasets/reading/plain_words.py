@@ -48,10 +48,7 @@ _INFLECTED = frozenset("FSBTPel+")
 _STEPS = [
     (re.compile(pattern), part)
     for pattern, part in (
-        (
-            r"(?:[aAPbszDxfk]|A\+|ep?)*S?[FB]",
-            "F",
-        ),  # "focal airspace consolidation", "bony abnormality"
+        (r"(?:[aAPbszDxfk]|A\+|ep?)*S?[FB]", "F"),  # "focal airspace consolidation"
         (r"(?:[aPbszm]|ep|A(?:,?\+)?)*(?:S|AT|P)T?", "S"),  # "cardiac and mediastinal contours"
         (r"(?<=[FSg])p[aA]*T(?:,?\+T)*", ""),  # "in size and contour"
         (r"(?<=[FSgzT])p[FS]", ""),  # "in the lungs"
