@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semenrich_datasets import Reader, SemEnricher
-from semenrich_datasets.columns import StudyTexts
+from semenrich_datasets.columns import StudyTexts, iterate_studies
 from semenrich_datasets.enrich.facts import refusal
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.index.card import index_card
+from semenrich_datasets.index.counting import count_sentences
+from semenrich_datasets.index.holders import count_holders
 from semenrich_datasets.reading.lexicon_entries import tokenize
 from semenrich_datasets.reading.plain_words import could_name, rebuild
 
@@ -99,7 +101,7 @@ PLANTED = {
     "stone alone": "Stone.",
     **{text: text for text in [*NAMES, *PER]},
 }
-CORPUS = made_up_reports(120)
+CORPUS = made_up_reports(80)
 FILLERS = ["No fracture.", "The trachea is midline.", "The hila are normal.", "No free air."]
 
 
@@ -140,7 +142,7 @@ def test_nothing_planted_travels(indexes, preset, resample):
     planted = {keys_of(text) for text in PLANTED.values()}
     texts = [row["findings"] for row in CORPUS[:60]]
     added = 0
-    for variant in range(4):
+    for variant in range(2):
         enricher = SemEnricher(index, preset=preset, variant=variant, resample=resample)
         rows = enricher({"findings": texts})
         for addition in (one for row in rows["added_findings"] for one in row):
@@ -221,8 +223,12 @@ def with_sentence(numbers, sentence="No mediastinal widening.", **columns):
     return rows
 
 
-def holders_of(index, sentence="no mediastinal widening"):
-    return index.sentences.to_pylist()[index.lookup[sentence]]["holders"]
+def holders_of(rows, patient_column=None):
+    """Holders of "no mediastinal widening", as a build counts them."""
+    columns, studies = iterate_studies(rows, patient_column=patient_column)
+    counts = count_sentences(studies, by_patient=columns.patient_id is not None)
+    held = dict(zip(counts.sentences, count_holders(counts, LEXICON).tolist(), strict=True))
+    return held["no mediastinal widening"]
 
 
 def test_support_counts_patients():
@@ -231,19 +237,24 @@ def test_support_counts_patients():
     for number, row in enumerate(rows):
         row["person"] = f"p{number}"
         row["patient_id"] = "one and the same"
-    assert holders_of(build_index(rows, patient_column="person")) == 4
-    assert holders_of(build_index(rows)) == 1
+    assert holders_of(rows, "person") == 4
+    assert holders_of(rows) == 1
     for number in numbers[1:]:
         rows[number]["person"] = "p10"
-    index = build_index(rows, patient_column="person")
-    assert holders_of(index) == 1
-    assert index.config.patient_column == "person"
-    row = index.sentences.to_pylist()[index.lookup["no mediastinal widening"]]
-    assert (row["reports"], row["rebuilt"]) == (4, None)
+    assert holders_of(rows, "person") == 1
     with pytest.raises(ValueError, match=r"'persn' not found.* patient_column="):
         build_index(rows, patient_column="persn")
     with pytest.raises(ValueError, match="found texts alone"):
         build_index(["No effusion."], patient_column="person")
+
+
+def test_a_build_takes_the_column_of_patients():
+    rows = [{"findings": f"No effusion. {text}", "person": "p"} for text in FILLERS]
+    index = build_index(rows, patient_column="person")
+    assert index.config.patient_column == "person"
+    first = index.sentences.to_pylist()[0]
+    assert (first["reports"], first["holders"], first["rebuilt"]) == (4, 1, None)
+    assert build_index([row | {"person": n} for n, row in enumerate(rows)], patient_column="person")
 
 
 def test_copies_of_a_report_are_one():
@@ -252,19 +263,18 @@ def test_copies_of_a_report_are_one():
     ends = ["No nodule.", "No mass.", "No edema.", "No granuloma.", "No scar."]
     sentence = "No mediastinal widening."
     copies = [{"findings": f"{body} {end} {sentence}"} for end in ends]
-    assert holders_of(build_index([*made_up_reports(60), *copies])) == 1
+    assert holders_of([*CORPUS, *copies]) == 1
     more = [{"findings": f"{other} {sentence}"}, {"findings": f"The hila are normal. {sentence}"}]
-    rows = [*made_up_reports(60), *copies, *more]
-    assert holders_of(build_index(rows)) == 3
-    assert build_index(rows).digest == build_index(rows[::-1]).digest
+    rows = [*CORPUS, *copies, *more]
+    assert holders_of(rows) == holders_of(rows[::-1]) == 3
 
 
 def test_a_report_with_the_capital_of_a_name_does_not_count():
-    rows = with_sentence([10, 20], "No mediastinal widening.")
+    rows = with_sentence([10, 20])
     rows += [{"findings": f"{row['findings']} No mediastinal Widening."} for row in CORPUS[50:53]]
     for number, row in enumerate(rows):
         row["patient_id"] = str(number)
-    assert holders_of(build_index(rows)) == 2
+    assert holders_of(rows) == 2
 
 
 def test_the_floor_is_off_by_one_argument_alone(indexes):

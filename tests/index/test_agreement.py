@@ -93,7 +93,7 @@ def test_the_counts_are_those_of_a_naive_reading():
     # A pair that one report alone says.
     texts += ["No free air. Lungs clear."] * 12
     texts += ["No pleural effusion or pneumothorax. No free air."]
-    index = build_index(texts)
+    index = build_index([{"findings": text, "patient_id": n} for n, text in enumerate(texts)])
     agreement, read = index.agreement, index.reader.read
     table = index.unit_table.column("text").to_pylist()
     candidates = [read(table[unit]).logic for unit in agreement.candidate_ids.tolist()]
