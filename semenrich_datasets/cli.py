@@ -129,6 +129,13 @@ def enrich(
     min_score: Annotated[
         float, typer.Option(help="Least score of an addition, for 'safe'.")
     ] = 0.97,
+    privacy_floor: Annotated[
+        bool,
+        typer.Option(
+            help="Whether 'paper' and 'random' too add only what at least 3 patients' reports say "
+            "in words of the lexicon."
+        ),
+    ] = True,
     variant: Annotated[int, typer.Option(help="Another number, another draw.")] = 0,
     lexicon: Lexicon = None,
     keep_index: Annotated[
@@ -169,6 +176,7 @@ def enrich(
             strategy=strategy,
             max_added=max_added,
             min_score=min_score,
+            privacy_floor=privacy_floor,
             variant=variant,
             seed=seed,
         )

@@ -120,7 +120,12 @@ def split_paper(text: str) -> list[str]:
     Returns:
         `list[str]`: The non-empty pieces; "1.5 cm" becomes two of them.
     """
-    return [piece for part in text.lower().split(".") if (piece := part.strip())]
+    return split_stops(text.lower())
+
+
+def split_stops(text: str) -> list[str]:
+    """Splits at every "." and strips, the capitals as they were written."""
+    return [piece for part in text.split(".") if (piece := part.strip())]
 
 
 def plain_text(sentence: str) -> str:

@@ -246,7 +246,7 @@ MUTANTS = [
     ),
     Mutant(
         "one patient's own words travel",
-        INDEX + "agreement.py",
+        INDEX + "holders.py",
         "MIN_SUPPORT = 3",
         "MIN_SUPPORT = 1",
         f"tests/index/test_agreement.py {SELECTION} {ENRICHER}",

@@ -9,8 +9,7 @@ import datasets
 from semenrich_datasets.audit.masked_truth import MaskedTruth, masked_truth
 from semenrich_datasets.audit.summary import Summary, named_counts, summarize
 from semenrich_datasets.enrich import SemEnricher
-from semenrich_datasets.index import FindingsIndex
-from semenrich_datasets.index.agreement import MIN_SUPPORT
+from semenrich_datasets.index.holders import travelling_texts
 
 _SHOWN_UNITS = 10
 
@@ -30,6 +29,7 @@ Radiology reports with the normal findings that their authors most likely left o
 - SHA-256 of the index: `{digest}`.
 - Enricher of semenrich {version}: preset "{preset}", strategy "{strategy}", least score
   {min_score}, most additions {max_added}, variant {variant}, seed {seed}.
+- Privacy floor: {floor}.
 - Additions were compared with {columns}. Guards beyond the built-in ones: {guards}.
 - `{enriched_column}` is the report with the additions behind it, `{added_column}` lists them:
   `sentence`, `cluster_id` (its unit), `support` (reports of the index that hold it) and `score`.
@@ -80,31 +80,14 @@ nobody states in any report is not in it.
 }}
 ```
 """
+_FLOOR = (
+    "each addition is written in words of the lexicon alone, and reports of at least 3 patients of "
+    "the index hold it"
+)
+_NO_FLOOR = "off: an addition may repeat the very words of one patient's report, names included"
 _PAPER_LIMITS = """
 - The preset "{preset}" is for comparison: nothing keeps an addition from contradicting its
   report."""
-
-
-def shown_texts(index: FindingsIndex) -> list[str | None]:
-    """Gives for each unit its most common sentence, or None.
-
-    A sentence that fewer than 3 reports hold may be one patient's own: outside the reports
-    themselves it is not shown.
-
-    Args:
-        index ([`FindingsIndex`]): Of the corpus.
-
-    Returns:
-        `list[str | None]` of length `n_units`
-    """
-    texts: list[str | None] = [None] * index.unit_table.num_rows
-    columns = index.sentences.select(["text", "reports", "unit_id"]).to_pydict()
-    for text, reports, unit in zip(*columns.values(), strict=True):  # the most common first
-        if reports < MIN_SUPPORT:
-            break
-        if unit >= 0 and texts[unit] is None:
-            texts[unit] = text
-    return texts
 
 
 def dataset_card(
@@ -120,7 +103,7 @@ def dataset_card(
 
     Returns:
         `str`: Markdown without front matter, for `DatasetCard.text`: what was done, the figures,
-        the limits and the citation. It shows no sentence that fewer than 3 reports hold.
+        the limits and the citation. It shows no sentence that may not travel to other reports.
     """
     summary, config = summarize(enriched, enricher), enricher.index.config
     masked = masked or masked_truth(enriched, enricher, min_scores=())
@@ -129,6 +112,8 @@ def dataset_card(
     shown = {name: "by default" if settings[name] is None else settings[name] for name in names}
     found = enricher.find_columns(enriched.column_names)
     columns = dict.fromkeys([found.findings, *found.context])
+    texts = travelling_texts(enricher.index.sentences, enricher.index.unit_table.num_rows)
+    floored = enricher.preset == "safe" or enricher.privacy_floor
     return _CARD.format(
         figures="\n".join(_figure_rows(summary)),
         index_reports=config.reports,
@@ -144,10 +129,11 @@ def dataset_card(
         settings=json.dumps(settings, indent=1),
         enriched_column=enricher.enriched_column,
         added_column=enricher.added_column,
-        most_added="\n".join(_most_added(summary, shown_texts(enricher.index))),
+        most_added="\n".join(_most_added(summary, texts)),
         masked_reports=masked.reports,
         masked_summary=masked.summary(),
         masked_rows="\n".join(_masked_rows(masked)),
+        floor=_FLOOR if floored else _NO_FLOOR,
         paper_limits="" if enricher.preset == "safe" else _PAPER_LIMITS.format(**shown),
         **shown,
     )

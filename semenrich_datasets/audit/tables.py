@@ -12,14 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from semenrich_datasets.audit.card import shown_texts
 from semenrich_datasets.audit.summary import Summary, read_batches, summarize
+from semenrich_datasets.columns import StudyTexts
 from semenrich_datasets.enrich import SemEnricher
+from semenrich_datasets.enrich.paper_selection import PaperSelection
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.enrich.report import ADDED_TYPE, Report
 from semenrich_datasets.enrich.safe_selection import SafeSelection
 from semenrich_datasets.index import FindingsIndex
-from semenrich_datasets.index.agreement import MIN_SUPPORT
+from semenrich_datasets.index.holders import MIN_SUPPORT, travelling_texts
 from semenrich_datasets.reading.signs import SIGNS
 
 # Units in the view of those that stand together.
@@ -66,10 +67,10 @@ def audit_tables(
         - "figures": `figure`, `value`, as [`~audit.summarize`] counts them, then "reports
           considered again" and "additions not explained by these settings" (in those reports).
         - "refusals": `reason`, `statements` refused for it, `reports` in which it was given, the
-          most frequent first. Empty for the presets "paper" and "random", which refuse nothing.
+          most frequent first; of "paper" and "random" what their privacy floor refuses.
         - "unit_sizes": units that `low` to `high` reports hold: `normal`, `abnormal`, `neutral`.
         - "units": those of the index that at least 3 reports hold or that were added from, with
-          `additions`; `text` is None where fewer than 3 reports hold the sentence.
+          `additions`; `text` is None where no sentence of it may travel.
         - "cooccurrence": `unit_a`, `unit_b`, `reports` that hold both, and their `share` of those
           that hold a, over the 24 most common units.
         - "reports": `row`, `text`, `context`, `report_sign` ("abnormal" where any sentence is, else
@@ -172,13 +173,25 @@ def _consider(
         why: dict[int, str] = {}
         if report is not None and isinstance(enricher.selection, SafeSelection):
             refused, why = _decide(enricher.selection, report, added)
-        elif report is not None:
+        elif report is not None and isinstance(enricher.selection, PaperSelection):
+            refused = _floored(enricher, enricher.selection, row["study"])
             chosen = enricher.selection(report)
             added -= {(addition.cluster_id, addition.sentence) for addition in chosen}
         all_refused.append(refused)
         all_why.append([why.get(addition["cluster_id"], "") for addition in row["additions"]])
         unexplained += len(added)
     return all_refused, all_why, unexplained
+
+
+def _floored(
+    enricher: SemEnricher, selection: PaperSelection, study: StudyTexts
+) -> list[dict[str, Any]]:
+    """Returns what the privacy floor refuses to a report: units, for their words stay hidden."""
+    fresh = enricher.read_report(study)
+    return [
+        {"sentence": f"unit {unit}", "reason": str(reason), "score": 0.0, "why": ""}
+        for unit, reason in (selection.refusals(fresh) if fresh else ())
+    ]
 
 
 def _decide(
@@ -224,7 +237,7 @@ def _units(index: FindingsIndex, summary: Summary) -> pa.Table:
     units = index.unit_table
     additions = [summary.additions_by_unit.get(i, 0) for i in range(units.num_rows)]
     place = units.schema.get_field_index("text")
-    texts = pa.array(shown_texts(index), pa.string())
+    texts = pa.array(travelling_texts(index.sentences, units.num_rows), pa.string())
     table = units.drop_columns(["content"]).set_column(place, "text", texts)
     table = table.append_column("additions", pa.array(additions, pa.int64()))
     common = pc.greater_equal(table.column("support"), MIN_SUPPORT)

@@ -112,6 +112,7 @@ def find_columns(
     *,
     text_column: str | None = None,
     context_columns: Sequence[str] | None = None,
+    patient_column: str | None = None,
 ) -> ReportColumns:
     """Finds out which column is what, by the names in use in public datasets.
 
@@ -121,6 +122,7 @@ def find_columns(
         context_columns (`Sequence[str]`, *optional*): The columns that additions must not
             contradict. By default the impression, the indication and what else belongs to them; an
             empty sequence switches the context off.
+        patient_column (`str`, *optional*): The column that names the patient, where known.
 
     Returns:
         [`ReportColumns`]
@@ -161,7 +163,9 @@ def find_columns(
         indication=_first(filter(_looks_like_indication, texts)),
         context=context,
         study_id=_first(studies),
-        patient_id=_first(_known(names, _PATIENT)),
+        patient_id=_resolve(patient_column, names, "patient_column")
+        if patient_column
+        else _first(_known(names, _PATIENT)),
         images=tuple(images),
         exam=tuple(exams),
         report=report,

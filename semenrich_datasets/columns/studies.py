@@ -101,6 +101,7 @@ def iterate_studies(
     text_column: str | None = None,
     context_columns: Sequence[str] | None = None,
     image_column: str | None = None,
+    patient_column: str | None = None,
 ) -> tuple[ReportColumns | None, Iterator[StudyTexts]]:
     """Reads the texts of a dataset, each report once however many rows repeat it.
 
@@ -117,6 +118,8 @@ def iterate_studies(
             names by default.
         image_column (`str`, *optional*): The column of the image; of a report that several rows
             repeat the first is taken.
+        patient_column (`str`, *optional*): The column that names the patient; found by its name by
+            default.
 
     Returns:
         `tuple`: What each column was taken for (None for texts), and an iterator over the studies.
@@ -130,7 +133,10 @@ def iterate_studies(
         raise ValueError(msg)
     if isinstance(reports, (Dataset, IterableDataset)) and reports.column_names is not None:
         columns = find_columns(
-            reports.column_names, text_column=text_column, context_columns=context_columns
+            reports.column_names,
+            text_column=text_column,
+            context_columns=context_columns,
+            patient_column=patient_column,
         )
         if image_column is not None:
             check_column(image_column, reports.column_names, "image_column")
@@ -147,7 +153,12 @@ def iterate_studies(
         texts = chain(start, rows)
         return None, (StudyTexts(text if isinstance(text, str) else None) for text in texts)
     first = start[0]
-    columns = find_columns(list(first), text_column=text_column, context_columns=context_columns)
+    columns = find_columns(
+        list(first),
+        text_column=text_column,
+        context_columns=context_columns,
+        patient_column=patient_column,
+    )
     return columns, _studies(chain([first], rows), columns, image_column)
 
 

@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semenrich_datasets.index import FindingsIndex
-from semenrich_datasets.index.agreement import MIN_SUPPORT
+from semenrich_datasets.index.holders import may_travel
 from semenrich_datasets.reading import Reading
-from semenrich_datasets.sentences import join_sentences
 
 # What makes a whole sentence of a report's phrase.
 _VERBS = frozenset(
@@ -88,19 +87,19 @@ def list_candidates(index: FindingsIndex) -> list[Candidate]:
         index ([`FindingsIndex`]): Of the corpus.
 
     Returns:
-        `list[Candidate]`: In the order of the index's agreement. Each wording may travel and at
-        least 3 reports hold it; it weighs its reports times the square of its centrality.
+        `list[Candidate]`: In the order of the index's agreement. Each wording is rebuilt from known
+        words, and at least 3 patients hold it; it weighs its reports times the square of its
+        centrality.
     """
     ids = index.agreement.candidate_ids.tolist()
-    sentences = index.sentences.select(["unit_id", "text", "reports", "centrality", "transferable"])
-    fit = sentences.filter(
-        pc.and_(sentences["transferable"], pc.greater_equal(sentences["reports"], MIN_SUPPORT))
-    )
-    table = fit.filter(pc.is_in(fit["unit_id"], pa.array(ids, pa.int64())))
+    sentences = index.sentences
+    fit = sentences.filter(pc.and_(sentences["transferable"], may_travel(sentences)))
+    columns = fit.select(["unit_id", "rebuilt", "reports", "centrality"])
+    table = columns.filter(pc.is_in(columns["unit_id"], pa.array(ids, pa.int64())))
     options: dict[int, list[tuple[float, str]]] = {unit: [] for unit in ids}
     for row in table.to_pylist():
         weight = row["reports"] * max(row["centrality"], _LEAST_CENTRALITY) ** 2
-        options[row["unit_id"]].append((weight, row["text"]))
+        options[row["unit_id"]].append((weight, row["rebuilt"]))
     units = (
         index.unit_table.take(pa.array(ids, pa.int64())).select(["support", "position"]).to_pylist()
     )
@@ -120,7 +119,7 @@ def _candidate(
     position: float,
 ) -> Candidate:
     best = sorted(options, key=lambda option: (-option[0], option[1]))[:_SHORTLIST]
-    wordings = tuple(join_sentences([text]) for _, text in best)
+    wordings = tuple(text for _, text in best)
     cumulative = tuple(accumulate(weight for weight, _ in best))
     reading = index.reader.read(best[0][1])
     return Candidate(unit_id, reading, wordings, cumulative, support, usage, position)

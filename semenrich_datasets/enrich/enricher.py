@@ -46,8 +46,8 @@ EnricherPreset = Literal["safe", "paper", "random"]
 
 # What `to_dict` holds beside the digest of the index: the arguments that are plain values.
 _SETTINGS = (
-    "text_column context_columns preset strategy max_added min_score unsaid_abnormal image_column "
-    "resample variant seed enriched_column added_column"
+    "text_column context_columns preset strategy max_added min_score unsaid_abnormal privacy_floor "
+    "image_column resample variant seed enriched_column added_column"
 ).split()
 
 
@@ -87,6 +87,10 @@ class SemEnricher:
         unsaid_abnormal (`float`, *optional*): Share of abnormalities that authors are taken to
             leave unsaid, from 0 to 1: no text can tell it, and the risk of an addition goes with
             it. By default what the index learned from images, or 0.05.
+        privacy_floor (`bool`, *optional*, defaults to `True`): Whether "paper" and "random" too add
+            and resample only sentences that at least 3 patients hold and that could be rebuilt from
+            the words of the lexicon; False sends anybody's words to anybody, as published. "safe"
+            always has this floor.
         guards (`Sequence[Guard]`, *optional*): Guards of your own, asked in turn after the
             built-in ones: each takes a list of [`~guards.Proposal`] and gives for each a reason
             to refuse or None.
@@ -122,6 +126,7 @@ class SemEnricher:
         max_added: int | None = None,
         min_score: float = 0.97,
         unsaid_abnormal: float | None = None,
+        privacy_floor: bool = True,
         guards: Sequence[Guard] = (),
         image_column: str | None = None,
         image_encoder: ImageEncoder | str | None = None,
@@ -131,7 +136,7 @@ class SemEnricher:
         enriched_column: str = "enriched_findings",
         added_column: str = "added_findings",
     ) -> None:
-        check_options(preset, strategy, max_added, min_score, unsaid_abnormal)
+        check_options(preset, strategy, max_added, min_score, unsaid_abnormal, privacy_floor)
         check_output_columns((enriched_column, added_column), text_column, context_columns)
         if not isinstance(index, FindingsIndex):
             index = FindingsIndex.from_pretrained(index)
@@ -149,6 +154,7 @@ class SemEnricher:
         self.max_added = max_added
         self.min_score = min_score
         self.unsaid_abnormal = unsaid_abnormal
+        self.privacy_floor = privacy_floor
         self.guards = tuple(guards)
         self.image_column = image_column
         self.images = StudyImages(image_column, image_encoder or index.config.image_encoder)
@@ -310,6 +316,7 @@ class SemEnricher:
             tuple(name for name in names if name not in own),
             self.text_column,
             self.context_columns,
+            self.index.config.patient_column,
         )
 
     def _enrich(
@@ -363,14 +370,22 @@ class SemEnricher:
                 self.index, self._strategy, self.max_added, self.min_score, self.unsaid_abnormal
             )
         kind = PaperSelection if self.preset == "paper" else RandomSelection
-        return kind(self.index, self._strategy, self.max_added)
+        return kind(self.index, self._strategy, self.max_added, self.privacy_floor)
 
 
 @lru_cache(maxsize=64)
 def _found_columns(
-    names: tuple[str, ...], text_column: str | None, context_columns: tuple[str, ...] | None
+    names: tuple[str, ...],
+    text_column: str | None,
+    context_columns: tuple[str, ...] | None,
+    patient_column: str | None,
 ) -> ReportColumns:
-    return find_columns(names, text_column=text_column, context_columns=context_columns)
+    return find_columns(
+        names,
+        text_column=text_column,
+        context_columns=context_columns,
+        patient_column=patient_column if patient_column in names else None,
+    )
 
 
 def _version() -> str:

@@ -8,7 +8,7 @@ from itertools import chain
 from operator import or_
 
 from semenrich_datasets.enrich.reasons import Reason
-from semenrich_datasets.index.agreement import MIN_SUPPORT
+from semenrich_datasets.index.holders import MIN_SUPPORT
 from semenrich_datasets.reading import Lexicon, Reader, Reading, as_reader
 from semenrich_datasets.reading.entailment import Logic, contradicts, follows
 from semenrich_datasets.sentences import split_sentences
@@ -147,7 +147,7 @@ def refusal(
         findings (`str`): The report's findings.
         context (`str`, `Iterable[str]` or `Mapping[str, str]`, *optional*): The report's other
             texts (impression, indication), by column or not.
-        support (`int`, *optional*): In how many reports of the corpus the sentence stands.
+        support (`int`, *optional*): How many patients of the corpus have the sentence in a report.
         min_support (`int`, *optional*, defaults to 3): With fewer, it may be one person's.
         lexicon ([`Reader`], [`Lexicon`] or `str`, *optional*): What the words mean; the chest X-ray
             lexicon by default. Pass a reader when asking often: it remembers what it has read.

@@ -13,6 +13,7 @@ def check_options(
     max_added: int | None,
     min_score: float,
     unsaid_abnormal: float | None,
+    privacy_floor: bool,
 ) -> None:
     """Raises `ValueError` where an option is none of its values."""
     if preset not in ("safe", "paper", "random"):
@@ -27,6 +28,8 @@ def check_options(
     if unsaid_abnormal is not None and not 0 <= unsaid_abnormal < 1:
         msg = f"expected unsaid_abnormal to be a share from 0 to below 1, found {unsaid_abnormal}"
         raise ValueError(msg)
+    if preset == "safe" and not privacy_floor:
+        raise ValueError("expected privacy_floor=False with preset 'paper' or 'random' alone")
 
 
 def check_output_columns(

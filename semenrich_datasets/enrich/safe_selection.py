@@ -19,7 +19,7 @@ from semenrich_datasets.enrich.readable import report_fault
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.enrich.report import Addition, Report
 from semenrich_datasets.index import FindingsIndex
-from semenrich_datasets.index.agreement import MIN_SUPPORT
+from semenrich_datasets.index.holders import MIN_SUPPORT
 from semenrich_datasets.index.silence import Influence
 from semenrich_datasets.index.topics import topics_of
 from semenrich_datasets.reading import Reading

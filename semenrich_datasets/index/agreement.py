@@ -16,13 +16,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
 
+from semenrich_datasets.index.holders import may_travel
 from semenrich_datasets.reading import Lexicon, Reading
 from semenrich_datasets.reading.entailment import Logic, follows
 
 _T = TypeVar("_T")
 
-#: A sentence held by fewer different reports stays where it is: it may be one patient's own.
-MIN_SUPPORT = 3
 # Share of reports that make a statement, below which it is no candidate whatever its truth.
 _LEAST_SHARE = 0.0025
 
@@ -147,9 +146,9 @@ def choose_candidates(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Chooses the units that may be added to reports.
 
-    A candidate is normal, and the sentences of it that may travel (`transferable`, each held by
-    `MIN_SUPPORT` reports) are held by at least 1 in 400 reports. Whether it is true where it is
-    left unsaid is the silence model's to tell.
+    A candidate is normal, and the sentences of it that may travel (`transferable`, and
+    [`~index.holders.may_travel`]) are held by at least 1 in 400 reports. Whether it is true where
+    it is left unsaid is the silence model's to tell.
 
     Args:
         sentences (`pyarrow.Table`): Of the index (`SENTENCE_SCHEMA`).
@@ -159,12 +158,7 @@ def choose_candidates(
     Returns:
         `tuple`: Unit ids and usage, both `np.ndarray` of shape `(c,)`, int64, the most usual first.
     """
-    travels = sentences.filter(
-        pc.and_(
-            sentences.column("transferable"),
-            pc.greater_equal(sentences.column("reports"), MIN_SUPPORT),
-        )
-    )
+    travels = sentences.filter(pc.and_(sentences.column("transferable"), may_travel(sentences)))
     held = travels.group_by("unit_id").aggregate([("reports", "sum")])
     signs = units.column("sign").to_pylist()
     usual = [

@@ -20,6 +20,7 @@ from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence, membership_matrix
 from semenrich_datasets.index.counting import SPLITTERS, SentenceCounts, Splitter, count_sentences
 from semenrich_datasets.index.embedding import Encoder, embed_sentences, encoder_name
+from semenrich_datasets.index.holders import count_holders, rebuild_sentences
 from semenrich_datasets.index.image_embedding import (
     ImageEncoder,
     embed_images,
@@ -64,7 +65,7 @@ class BuildSettings:
         seed (`int`): Of k-means.
         image_column (`str` or `None`): Column of the images.
         image_encoder ([`ImageEncoder`] or `None`): Images to vectors.
-        by_patient (`bool`): Whether a column names the patients.
+        patient_column (`str` or `None`): Column of the patients.
     """
 
     text_column: str
@@ -76,7 +77,7 @@ class BuildSettings:
     seed: int
     image_column: str | None
     image_encoder: ImageEncoder | None
-    by_patient: bool
+    patient_column: str | None
 
 
 class IndexParts(NamedTuple):
@@ -114,7 +115,7 @@ def build_parts(
     counts = count_sentences(
         studies,
         splitter_of(settings.preset),
-        by_patient=settings.by_patient,
+        by_patient=settings.patient_column is not None,
         show_progress=show_progress,
     )
     if not counts.sentences:
@@ -131,7 +132,17 @@ def build_parts(
         keys = unit_keys(readings, cluster_ids)
     unit_ids, contents = number_units(keys)
     sentence_signs, unit_signs, share = _signs(settings.signs, counts, readings, unit_ids)
-    sentences = sentence_table(counts, cluster_ids, unit_ids, sentence_signs, readings, vectors)
+    holders = count_holders(counts, reader.lexicon)
+    sentences = sentence_table(
+        counts,
+        cluster_ids,
+        unit_ids,
+        sentence_signs,
+        readings,
+        vectors,
+        holders,
+        rebuild_sentences(counts, holders, reader.lexicon),
+    )
     units = unit_table(counts, unit_ids, contents, unit_signs, share, vectors)
     membership = membership_matrix(
         counts.report_ids, unit_ids[counts.sentence_ids], (counts.n_reports, len(contents))
@@ -274,6 +285,6 @@ def _config(
         reader=reader.digest,
         image_column=settings.image_column,
         image_encoder=None if images is None else image_encoder_name(images),
-        by_patient=settings.by_patient,
+        patient_column=settings.patient_column,
         unsaid=silence.unsaid,
     )

@@ -6,10 +6,9 @@ import pyarrow as pa
 from huggingface_hub import ModelCardData
 
 from semenrich_datasets.index.config import IndexConfig
+from semenrich_datasets.index.holders import travelling_texts
 from semenrich_datasets.reading.signs import SIGNS
 
-# A sentence held by fewer reports might be one patient's own, and is not shown.
-_SHOWN_FROM = 10
 _SHOWN = 10
 
 _CARD = """---
@@ -82,10 +81,8 @@ def index_card(config: IndexConfig, sentences: pa.Table, units: pa.Table) -> str
 
 
 def _common_units(units: pa.Table, sentences: pa.Table) -> list[str]:
-    """Returns rows of the most common units whose commonest sentence many reports hold."""
-    held = dict(zip(*sentences.select(["text", "reports"]).to_pydict().values(), strict=True))
+    """Returns rows of the most common units of which a sentence may be shown."""
+    texts = travelling_texts(sentences, units.num_rows)
     rows = units.sort_by([("support", "descending"), ("unit_id", "ascending")]).to_pylist()
-    shown = [row for row in rows if held.get(row["text"], 0) >= _SHOWN_FROM][:_SHOWN]
-    return [
-        f"| {row['text'].replace('|', '/')} | {row['sign']} | {row['support']:,} |" for row in shown
-    ]
+    shown = [row for row in rows if texts[row["unit_id"]] is not None][:_SHOWN]
+    return [f"| {texts[row['unit_id']]} | {row['sign']} | {row['support']:,} |" for row in shown]

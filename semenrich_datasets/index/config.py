@@ -25,7 +25,8 @@ class IndexConfig:
         reader (`str`): Digest of lexicon and grammar.
         image_column (`str` or `None`): Column of the images.
         image_encoder (`str` or `None`): Name of what reads them.
-        by_patient (`bool`): Whether the parts of the corpus keep the reports of a patient together.
+        patient_column (`str` or `None`): Column of the patients, whose reports the parts of the
+            corpus keep together.
         unsaid (`float`): Share of abnormalities left unsaid: assumed, or learned from the images.
     """
 
@@ -41,7 +42,7 @@ class IndexConfig:
     reader: str
     image_column: str | None
     image_encoder: str | None
-    by_patient: bool
+    patient_column: str | None
     unsaid: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,6 +57,11 @@ class IndexConfig:
             `KeyError`: When a setting is missing.
         """
         return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+    @property
+    def by_patient(self) -> bool:
+        """Whether a column named the patients."""
+        return self.patient_column is not None
 
     @property
     def clustering_text(self) -> str:

@@ -14,7 +14,12 @@ from tqdm.auto import tqdm
 
 from semenrich_datasets.columns import StudyTexts
 from semenrich_datasets.index.silence import FOLDS
-from semenrich_datasets.sentences import normalize_sentence, split_paper, split_sentences
+from semenrich_datasets.sentences import (
+    normalize_sentence,
+    split_paper,
+    split_sentences,
+    split_stops,
+)
 
 
 @dataclass(frozen=True)
@@ -24,16 +29,19 @@ class Splitter:
     Args:
         split (`Callable[[str], list[str]]`): Report to sentences.
         normalize (`Callable[[str], str]`): Sentence to the form under which it is counted.
+        written (`Callable[[str], list[str]]`): Report to the same sentences with the capitals of
+            their author.
     """
 
     split: Callable[[str], list[str]]
     normalize: Callable[[str], str]
+    written: Callable[[str], list[str]]
 
 
 #: "prose" reads a report as its author meant it, "paper" cuts at every "." as published.
 SPLITTERS: dict[str, Splitter] = {
-    "prose": Splitter(split_sentences, normalize_sentence),
-    "paper": Splitter(split_paper, str.strip),
+    "prose": Splitter(split_sentences, normalize_sentence, split_sentences),
+    "paper": Splitter(split_paper, str.strip, split_stops),
 }
 
 
@@ -93,6 +101,8 @@ class SentenceCounts:
         texts (`list[str]` of length `n`): Their most common spelling.
         report_ids (`np.ndarray` of shape `(n_occurrences,)`, int64): Report of each occurrence.
         sentence_ids (`np.ndarray` of shape `(n_occurrences,)`, int64): Its sentence.
+        spellings (`list[str]`): The different ways in which sentences are written.
+        spelling_ids (`np.ndarray` of shape `(n_occurrences,)`, int64): That of each occurrence.
         positions (`np.ndarray` of shape `(n_occurrences,)`, float64): Its place in the report, 0
             the first sentence and 1 the last.
         n_reports (`int`): Reports with at least one sentence.
@@ -103,12 +113,16 @@ class SentenceCounts:
         rows (`np.ndarray` of shape `(n_reports,)`, int64): Place of each among the studies.
         folds (`np.ndarray` of shape `(n_reports,)`, int64): The part of the corpus that each is in,
             from 1 to `FOLDS`: the same for the reports of a patient.
+        patients (`np.ndarray` of shape `(n_reports,)`, int64): A number for the patient of each
+            report; -1 where none is named.
     """
 
     sentences: list[str]
     texts: list[str]
     report_ids: NDArray[np.int64]
     sentence_ids: NDArray[np.int64]
+    spellings: list[str]
+    spelling_ids: NDArray[np.int64]
     positions: NDArray[np.float64]
     n_reports: int
     n_skipped: int
@@ -117,6 +131,7 @@ class SentenceCounts:
     digests: NDArray[np.uint64]
     rows: NDArray[np.int64]
     folds: NDArray[np.int64]
+    patients: NDArray[np.int64]
 
     @property
     def findings(self) -> Mentions:
@@ -140,7 +155,7 @@ def count_sentences(
             and counted.
         splitter ([`Splitter`], *optional*, defaults to the one for prose): Report to sentences.
         by_patient (`bool`, *optional*, defaults to `False`): Whether the reports of a patient are
-            kept in one part of the corpus.
+            kept in one part of the corpus, and told apart from those of others.
         show_progress (`bool`, *optional*, defaults to `False`): Whether to show a progress bar.
 
     Returns:
@@ -149,6 +164,10 @@ def count_sentences(
     ids: dict[str, int] = {}
     spellings: list[Counter[str]] = []
     report_ids, sentence_ids, positions = [], [], []
+    written_ids: dict[str, int] = {}
+    spelling_ids: list[int] = []
+    patient_ids: dict[str, int] = {}
+    patients: list[int] = []
     context, history = _Collector(), _Collector()
     digests: list[int] = []
     folds: list[int] = []
@@ -157,11 +176,19 @@ def count_sentences(
     bar = tqdm(studies, desc="Sentences", unit=" reports", disable=not show_progress)
     for row, study in enumerate(bar):
         pieces = splitter.split(study.findings) if study.findings is not None else []
-        keyed = [(key, piece) for piece in pieces if (key := splitter.normalize(piece))]
+        as_written = pieces
+        if splitter.written is not splitter.split and study.findings is not None:
+            as_written = splitter.written(study.findings)
+        keyed = [
+            (key, piece, written)
+            for piece, written in zip(pieces, as_written, strict=True)
+            if (key := splitter.normalize(piece))
+        ]
         if not keyed:
             n_skipped += 1
             continue
-        for position, (key, piece) in enumerate(keyed):
+        for position, (key, piece, written) in enumerate(keyed):
+            spelling_ids.append(written_ids.setdefault(written, len(written_ids)))
             sentence_id = ids.setdefault(key, len(ids))
             if sentence_id == len(spellings):
                 spellings.append(Counter())
@@ -174,6 +201,8 @@ def count_sentences(
         texts = [study.findings or "", *study.context.values(), *study.history.values()]
         digests.append(_digest(*texts))
         folds.append(fold_of(study, by_patient=by_patient))
+        named = by_patient and study.patient
+        patients.append(patient_ids.setdefault(study.patient, len(patient_ids)) if named else -1)
         rows.append(row)
         n_reports += 1
     raw_ids = np.array(sentence_ids, dtype=np.int64)
@@ -187,6 +216,8 @@ def count_sentences(
         texts=[_most_common(spellings[i]) for i in order],
         report_ids=np.array(report_ids, dtype=np.int64),
         sentence_ids=rank[raw_ids],
+        spellings=list(written_ids),
+        spelling_ids=np.array(spelling_ids, dtype=np.int64),
         positions=np.array(positions, dtype=np.float64),
         n_reports=n_reports,
         n_skipped=n_skipped,
@@ -195,6 +226,7 @@ def count_sentences(
         digests=np.array(digests, dtype=np.uint64),
         rows=np.array(rows, dtype=np.int64),
         folds=np.array(folds, dtype=np.int64),
+        patients=np.array(patients, dtype=np.int64),
     )
 
 

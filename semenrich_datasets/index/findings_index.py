@@ -60,7 +60,9 @@ class FindingsIndex:
         sentences (`pyarrow.Table`): A row per distinct sentence, the most common first: `sentence`
             (normalized), `text` (most common spelling), `occurrences`, `reports` that hold it,
             `cluster_id` (-1 noise), `unit_id`, `sign`, `centrality` (cosine to its unit's mean),
-            `transferable` (whether it may be proposed to other reports).
+            `transferable` (whether it may be proposed to other reports by what it says),
+            `holders` (different patients that hold it), `rebuilt` (it in known words; None where it
+            must stay with its patients).
         unit_table (`pyarrow.Table`): A row per unit, what sentences say in whatever words:
             `unit_id`, `text` (its most common sentence), `content`, `sign`, `sign_share` (of its
             occurrences with that sign), `sentences`, `occurrences`, `support` (different reports
@@ -100,6 +102,7 @@ class FindingsIndex:
         text_column: str | None = None,
         *,
         context_columns: Sequence[str] | None = None,
+        patient_column: str | None = None,
         image_column: str | None = None,
         image_encoder: ImageEncoder | str | os.PathLike[str] | None = None,
         embedder: Encoder | str | os.PathLike[str] | None = None,
@@ -119,6 +122,9 @@ class FindingsIndex:
                 default, and printed. A report that several rows repeat counts once.
             context_columns (`Sequence[str]`, *optional*): Columns of the same study, of which the
                 silence model learns too; found by their names by default.
+            patient_column (`str`, *optional*): Column that names the patient; found by its name by
+                default. A sentence travels to other reports where at least 3 patients hold it;
+                without such a column near-copies of a report count as one patient's.
             image_column (`str`, *optional*): Column of the study's image, of which the silence
                 model learns then; of a report that several rows repeat the first is taken.
             image_encoder ([`ImageEncoder`], `str` or `os.PathLike`, *optional*): What reads the
@@ -148,7 +154,11 @@ class FindingsIndex:
             `ValueError`: When the column is missing, no row has a text, or a setting is unknown.
         """
         splitter_of(preset)
-        columns, studies = iterate_studies(reports, text_column, context_columns, image_column)
+        columns, studies = iterate_studies(
+            reports, text_column, context_columns, image_column, patient_column
+        )
+        if patient_column is not None and columns is None:
+            raise ValueError(f"expected rows with a column {patient_column!r}, found texts alone")
         if columns is not None and show_progress:
             tqdm.write(str(columns))
         settings = BuildSettings(
@@ -161,7 +171,7 @@ class FindingsIndex:
             seed=seed,
             image_column=image_column,
             image_encoder=image_encoder_of(image_column, image_encoder),
-            by_patient=columns is not None and columns.patient_id is not None,
+            patient_column=columns.patient_id if columns else None,
         )
         parts = build_parts(studies, settings, show_progress=show_progress)
         index = cls(*parts, encoder=settings.encoder)

@@ -24,6 +24,8 @@ SENTENCE_SCHEMA = pa.schema(
         ("centrality", pa.float32()),
         ("understood", pa.bool_()),
         ("transferable", pa.bool_()),
+        ("holders", pa.int64()),
+        ("rebuilt", pa.string()),
     ]
 )
 UNIT_SCHEMA = pa.schema(
@@ -53,12 +55,15 @@ def sentence_table(
     signs: Sequence[str],
     readings: Sequence[Reading],
     vectors: NDArray[np.float32],
+    holders: NDArray[np.int64],
+    rebuilt: Sequence[str | None],
 ) -> pa.Table:
     """Makes a row per distinct sentence (`SENTENCE_SCHEMA`).
 
     `centrality` is the cosine between the sentence and the mean of its unit, 0 where it has none;
     `understood` tells whether the reader knows all of it, `transferable` whether it may be proposed
-    to other reports.
+    to other reports by what it says, `holders` the patients that hold it, and `rebuilt` is it in
+    known words, None where it stays with its patients ([`~index.holders.may_travel`]).
     """
     n = len(counts.sentences)
     means = _unit_means(vectors, unit_ids)
@@ -76,6 +81,8 @@ def sentence_table(
         centrality,
         [reading.understood for reading in readings],
         [reading.is_transferable for reading in readings],
+        holders,
+        list(rebuilt),
     ]
     return _table(columns, SENTENCE_SCHEMA)
 

@@ -144,6 +144,16 @@ class Lexicon:
         )
 
     @cached_property
+    def naming_tokens(self) -> frozenset[str]:
+        """Words of [`identifying_tokens`] but the sides, which tell nobody."""
+        return self.identifying_tokens - self._words("left") - self._words("right")
+
+    @cached_property
+    def acronyms(self) -> frozenset[str]:
+        """Words that are written in capitals."""
+        return frozenset(self.tables["words"].get("acronym", ()))
+
+    @cached_property
     def descriptions(self) -> Mapping[tuple[str, tuple[str, ...]], str]:
         """The finding that a word names when it is said of a structure."""
         return {

@@ -22,7 +22,7 @@ WORD_ROLES = (
     "closing normal abnormal abnormality aspect prior unchanged leaning identifying left right "
     "both blank filler slight moderate severe "
     "change resolution partial exclusion inability none disbelief preposition inside sure evidence "
-    "quantity thing superseded other_study not_quite vague hidden study"
+    "quantity thing superseded other_study not_quite vague hidden study acronym"
 ).split()
 
 # Letters of any script, numbers, blanks, and the marks that mean something; a hyphen inside a word
@@ -249,7 +249,8 @@ def collect_meanings(
         entries.append(("narrows", name, narrowing.words))
         entries.append(("rules_out", name, narrowing.opposites))
     for role, phrases in words.items():
-        entries.append(("roles", role, phrases))
+        if role != "acronym":  # how a word is written says nothing of what it means
+            entries.append(("roles", role, phrases))
     # A described word must be known as one that can be said of a structure.
     entries.extend(("roles", "abnormal", finding.described) for finding in findings.values())
     entries.extend(("roles", "normal", structure.called) for structure in structures.values())

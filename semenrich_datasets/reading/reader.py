@@ -16,6 +16,7 @@ from semenrich_datasets.reading.lexicon import Lexicon
 from semenrich_datasets.reading.lexicon_entries import ANYTHING, Meaning, tokenize
 from semenrich_datasets.reading.lexicon_files import DEFAULT_LEXICON, load_lexicon
 from semenrich_datasets.reading.openness import at_issue, is_hedged, is_lost, left_open
+from semenrich_datasets.reading.plain_words import could_name, rebuild
 from semenrich_datasets.reading.scope import Flags
 from semenrich_datasets.sentences import normalize_sentence, plain_text
 
@@ -25,7 +26,7 @@ _LONGEST = 4_000
 Sign = Literal["normal", "abnormal", "neutral"]
 
 #: Goes up whenever the grammar reads anything otherwise: part of every fingerprint.
-GRAMMAR_VERSION = 3
+GRAMMAR_VERSION = 4
 # Distinct sentences whose readings are kept, so that a corpus's repeats cost nothing.
 _MEMORY = 2**18
 
@@ -44,7 +45,8 @@ class Reading:
         depends_on_context (`bool`): whether it leans on other sentences, on technique or on the
             patient's position ("otherwise", "portable view"), or sums them all up ("normal chest").
         identifying (`bool`): whether it holds what can recognize a patient: digits, dates, names,
-            de-identification blanks, sides, devices.
+            de-identification blanks, sides, devices; of a normal sentence also where a word plays
+            no part in what it says ([`~plain_words.rebuild`]), for that may be a name.
         out_of_view (`bool`): whether it speaks of what studies of this kind do not show, or not
             everybody has.
         hedges (`bool`): whether it denies only a degree of something: "no LARGE effusion".
@@ -181,6 +183,8 @@ class Reader:
         roles = frozenset().union(*(tag.roles for tag in tags))
         understood = _is_understood(assertions, grammar.flags) and not endless
         sign = _sign(assertions, grammar.flags)
+        healthy = understood and sign == "normal"
+        odd = healthy and (could_name(sentence, lexicon) or rebuild(sentence, lexicon) is None)
         compares = grammar.flags.compares or "prior" in roles
         settled = understood and not compares
         # "has increased" and "has decreased" do not say the same of a finding.
@@ -197,7 +201,7 @@ class Reader:
             or _is_placeless(assertions, tags, lexicon)
             or _sums_up(assertions, lexicon)
             or bool(roles & {"leaning", "exception", "asked", "exclusion", "disbelief"}),
-            identifying=_is_identifying(tags, grammar.flags, lexicon),
+            identifying=odd or _is_identifying(tags, grammar.flags, lexicon),
             out_of_view=any(said.concept in hidden for said in assertions),
             hedges=any(is_hedged(said, lexicon) for said in assertions),
             sides=frozenset({"left", "right"} & roles),

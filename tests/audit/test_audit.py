@@ -10,10 +10,10 @@ from fakes import RARE, build_index, made_up_reports
 
 from semenrich_datasets import SemEnricher
 from semenrich_datasets.audit import audit_tables, dataset_card, summarize
-from semenrich_datasets.audit.card import shown_texts
 from semenrich_datasets.audit.tables import unit_sizes
 from semenrich_datasets.columns import StudyTexts
 from semenrich_datasets.enrich.reasons import Reason
+from semenrich_datasets.index.holders import travelling_texts
 
 ODD_ROWS = [
     {"findings": None, "impression": None},
@@ -229,15 +229,15 @@ def test_sample_favors_no_report(enriched, enricher):
 
 
 def test_rare_wordings_are_shown_nowhere_outside_the_reports(tables, index, enriched, enricher):
-    texts = shown_texts(index)
+    texts = travelling_texts(index.sentences, index.unit_table.num_rows)
     assert None in texts
     shown = tables["units"].select(["unit_id", "text"]).to_pylist()
     assert shown == [
         {"unit_id": unit, "text": texts[unit]} for unit in tables["units"]["unit_id"].to_pylist()
     ]
-    columns = index.sentences.select(["text", "reports"]).to_pydict()
-    reports = dict(zip(columns["text"], columns["reports"], strict=True))
-    assert all(reports[text] >= 3 for text in texts if text is not None)
+    columns = index.sentences.select(["rebuilt", "holders"]).to_pydict()
+    holders = dict(zip(columns["rebuilt"], columns["holders"], strict=True))
+    assert all(holders[text] >= 3 for text in texts if text is not None)
     card = dataset_card(enriched, enricher)
     assert not any(text in card for text in RARE)
 

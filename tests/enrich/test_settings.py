@@ -18,6 +18,7 @@ SETTINGS = {
     "max_added": 2,
     "min_score": 0.5,
     "unsaid_abnormal": 0.1,
+    "privacy_floor": False,
     "image_column": None,
     "resample": True,
     "variant": 3,
@@ -176,7 +177,8 @@ def test_a_variant_gives_other_statements_and_shares_what_is_fitted(index, prese
     # Nothing is fitted again.
     assert other.index is enricher.index
     fitted = {"candidates", "compatible", "topics", "kind_evidence"}
-    fitted = fitted if preset == "safe" else {"support", "position", "graph", "texts", "members"}
+    if preset != "safe":
+        fitted = {"support", "position", "graph", "texts", "members", "allowed"}
     for name in fitted:
         assert getattr(other.selection, name) is getattr(enricher.selection, name)
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from fakes import build_index, made_up_reports
 
-from semenrich_datasets.index.agreement import MIN_SUPPORT, Agreement, choose_candidates
+from semenrich_datasets.index.agreement import Agreement, choose_candidates
+from semenrich_datasets.index.holders import MIN_SUPPORT
 from semenrich_datasets.reading.entailment import follows
 
 # 12 reports over five units, numbered by their most common sentence.
@@ -21,7 +22,9 @@ REPORTS = [
 
 @pytest.fixture(scope="module")
 def index():
-    return build_index(REPORTS)
+    # Of a patient each: equal reports of nobody in particular count once.
+    rows = [{"findings": text, "patient_id": n} for n, text in enumerate(REPORTS)]
+    return build_index(rows)
 
 
 def test_the_units_are_numbered_as_said(index):
@@ -90,7 +93,7 @@ def test_the_counts_are_those_of_a_naive_reading():
     # A pair that one report alone says.
     texts += ["No free air. Lungs clear."] * 12
     texts += ["No pleural effusion or pneumothorax. No free air."]
-    index = build_index(texts)
+    index = build_index([{"findings": text, "patient_id": n} for n, text in enumerate(texts)])
     agreement, read = index.agreement, index.reader.read
     table = index.unit_table.column("text").to_pylist()
     candidates = [read(table[unit]).logic for unit in agreement.candidate_ids.tolist()]
@@ -115,9 +118,9 @@ def test_the_counts_are_those_of_a_naive_reading():
 
 
 def tables(rows, signs):
-    columns = {"transferable": [], "reports": [], "unit_id": []}
+    columns = {"transferable": [], "reports": [], "unit_id": [], "holders": [], "rebuilt": []}
     for unit, reports, transferable in rows:
-        for name, value in zip(columns, (transferable, reports, unit), strict=True):
+        for name, value in zip(columns, (transferable, reports, unit, reports, "A."), strict=True):
             columns[name].append(value)
     return pa.table(columns), pa.table({"sign": signs})
 
@@ -154,7 +157,9 @@ def test_what_few_reports_say_is_no_candidate():
     """Three reports of 1,200 that speak of free air are enough, three of 1,201 are not."""
     rare, usual = ["No free air."] * 3, ["Lungs clear."] * 1_197
     for more, expected in ((0, 2), (1, 1)):
-        index = build_index([*rare, *usual, *["Lungs clear."] * more])
+        texts = [*rare, *usual, *["Lungs clear."] * more]
+        rows = [{"findings": text, "patient_id": n} for n, text in enumerate(texts)]
+        index = build_index(rows)
         assert len(index.agreement.candidate_ids) == expected
 
 
