@@ -118,8 +118,9 @@ def add_arm_columns(
         "safe_image": (index, {"image_column": "image", "image_encoder": encoder}),
         "safe_1": (index, {"max_added": 1}),
         "safe_2": (index, {"max_added": 2}),
-        "paper": (paper_index, {"preset": "paper"}),
-        "random": (paper_index, {"preset": "random"}),
+        # As published.
+        "paper": (paper_index, {"preset": "paper", "privacy_floor": False}),
+        "random": (paper_index, {"preset": "random", "privacy_floor": False}),
     }
     for name, (one, options) in made.items():
         enricher = SemEnricher(

@@ -154,13 +154,17 @@ class PaperSelection:
 class RandomSelection(PaperSelection):
     """The paper's ablation: as many sentences as the published draw adds, from random units.
 
-    They are drawn among the units that at least 3 reports hold; with the privacy floor, those that
-    it refuses are left out.
+    They are drawn among the units that at least 3 reports hold; with the privacy floor, among those
+    of them that it lets through.
     """
 
     @cached_property
     def _common(self) -> list[int]:
-        return [unit for unit, support in enumerate(self.support) if support >= MIN_SUPPORT]
+        return [
+            unit
+            for unit, support in enumerate(self.support)
+            if support >= MIN_SUPPORT and self.allowed[unit]
+        ]
 
     def _draw(self, report: Report) -> tuple[list[int], list[int]]:
         """Returns the units that a report holds, and others of any sign."""
