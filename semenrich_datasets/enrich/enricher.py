@@ -27,7 +27,7 @@ from semenrich_datasets.columns import (
 )
 from semenrich_datasets.enrich.guards.proposal import Guard, Proposal
 from semenrich_datasets.enrich.images import Cells, StudyImages, is_batch_of
-from semenrich_datasets.enrich.options import check_options, check_output_columns
+from semenrich_datasets.enrich.options import check_free, check_options, check_output_columns
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
 from semenrich_datasets.enrich.report import (
     ADDED_TYPE,
@@ -139,6 +139,13 @@ class SemEnricher:
             msg = (
                 "expected an index built with preset='safe', found one built with preset='paper', "
                 "whose clusters mix what they say: build another, or pass preset='paper'"
+            )
+            raise ValueError(msg)
+        if preset != "safe" and index.config.shared:
+            # Without the abnormal sentences every report would pass for a healthy one.
+            msg = (
+                f"expected the whole index for preset={preset!r}, found its shared form, which "
+                "knows no abnormal sentence: pass the index itself, or preset='safe'"
             )
             raise ValueError(msg)
         self.index = index
@@ -260,7 +267,8 @@ class SemEnricher:
 
         Raises:
             `ValueError`: When the text, a context or the image column is missing, a column that
-                looks like an impression is not used, or a guard does not answer each proposal.
+                looks like an impression is not used, an output column is there already, or a guard
+                does not answer each proposal.
         """
         if not isinstance(rows, (Mapping, pd.DataFrame)):
             msg = (
@@ -268,6 +276,7 @@ class SemEnricher:
                 "without input_columns, and on with_format(None)"
             )
             raise TypeError(msg)
+        check_free(rows.keys(), (self.enriched_column, self.added_column))
         columns = self.find_columns(list(rows))
         if self.image_column:
             check_column(self.image_column, rows, "image_column")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from semenrich_datasets.columns.names import looks_like_impression
 
@@ -26,6 +26,20 @@ def check_options(
         raise ValueError(f"expected min_score to be from 0 to 1, found {min_score}")
     if unsaid_abnormal is not None and not 0 <= unsaid_abnormal < 1:
         msg = f"expected unsaid_abnormal to be a share from 0 to below 1, found {unsaid_abnormal}"
+        raise ValueError(msg)
+
+
+def check_free(names: Collection[str], outputs: Sequence[str]) -> None:
+    """Raises `ValueError` where columns of a dataset would be overwritten by outputs."""
+    taken = [name for name in outputs if name in names]
+    if taken:
+        listed = " and ".join(map(repr, taken))
+        msg = (
+            f"expected no column {listed}, found it in the reports, where the output would replace "
+            "it. Enriched already? Start from the reports as they were, or drop it "
+            f"(remove_columns({taken})). A column of your own? Rename it, or name the outputs: "
+            "SemEnricher(..., enriched_column=..., added_column=...)"
+        )
         raise ValueError(msg)
 
 

@@ -27,6 +27,7 @@ class IndexConfig:
         image_encoder (`str` or `None`): Name of what reads them.
         by_patient (`bool`): Whether the parts of the corpus keep the reports of a patient together.
         unsaid (`float`): Share of abnormalities left unsaid: assumed, or learned from the images.
+        shared (`bool`): Whether this is the shared form: what may travel alone, counts rounded.
     """
 
     semenrich_version: str
@@ -43,6 +44,7 @@ class IndexConfig:
     image_encoder: str | None
     by_patient: bool
     unsaid: float
+    shared: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the settings as JSON values."""
@@ -55,6 +57,7 @@ class IndexConfig:
         Raises:
             `KeyError`: When a setting is missing.
         """
+        values = {"shared": False, **values}  # indexes made before there was a shared form
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     @property
