@@ -32,8 +32,11 @@ def check_visibility(
         `ValueError`: When the repository is public and was to be private: pushing does not change
             the visibility of a repository.
     """
+    api = HfApi(token=token)
+    if "/" not in repo_id:  # the Hub makes it under the name of who pushes
+        repo_id = f"{api.whoami()['name']}/{repo_id}"
     try:
-        found = HfApi(token=token).repo_info(repo_id, repo_type=repo_type)
+        found = api.repo_info(repo_id, repo_type=repo_type)
     except RepositoryNotFoundError:
         words = {True: "private", False: "public", None: "public unless its owner's default is not"}
         return f"new, {words[private]}"

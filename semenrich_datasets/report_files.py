@@ -68,8 +68,8 @@ def save_reports(reports: Dataset, target: str, settings: Mapping[str, Any] | No
     """Saves reports in the form that the target's ending names, a folder without an ending.
 
     A CSV file holds lists as JSON text, and no images; a cell that a spreadsheet would run ("=1+1")
-    stands behind a single quote, which [`load_reports`] takes off again. How the reports were made is written beside
-    them, and into the schema of a Parquet file: [`read_settings`] finds it again.
+    stands behind a single quote, which [`load_reports`] takes off again. How the reports were made
+    is written beside them, and into the schema of a Parquet file: [`read_settings`] finds it again.
 
     Args:
         reports (`datasets.Dataset`): What to save.

@@ -27,7 +27,13 @@ from semenrich_datasets.columns import (
 )
 from semenrich_datasets.enrich.guards.proposal import Guard, Proposal
 from semenrich_datasets.enrich.images import Cells, StudyImages, is_batch_of
-from semenrich_datasets.enrich.options import check_free, check_options, check_output_columns
+from semenrich_datasets.enrich.options import (
+    OUTPUT_COLUMNS,
+    check_free,
+    check_index,
+    check_options,
+    check_output_columns,
+)
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
 from semenrich_datasets.enrich.report import (
     ADDED_TYPE,
@@ -128,26 +134,14 @@ class SemEnricher:
         resample: bool = False,
         variant: int = 0,
         seed: int = 0,
-        enriched_column: str = "enriched_findings",
-        added_column: str = "added_findings",
+        enriched_column: str = OUTPUT_COLUMNS[0],
+        added_column: str = OUTPUT_COLUMNS[1],
     ) -> None:
         check_options(preset, strategy, max_added, min_score, unsaid_abnormal)
         check_output_columns((enriched_column, added_column), text_column, context_columns)
         if not isinstance(index, FindingsIndex):
             index = FindingsIndex.from_pretrained(index)
-        if preset == "safe" and index.config.preset == "paper":
-            msg = (
-                "expected an index built with preset='safe', found one built with preset='paper', "
-                "whose clusters mix what they say: build another, or pass preset='paper'"
-            )
-            raise ValueError(msg)
-        if preset != "safe" and index.config.shared:
-            # Without the abnormal sentences every report would pass for a healthy one.
-            msg = (
-                f"expected the whole index for preset={preset!r}, found its shared form, which "
-                "knows no abnormal sentence: pass the index itself, or preset='safe'"
-            )
-            raise ValueError(msg)
+        check_index(preset, index.config)
         self.index = index
         self.text_column = text_column
         self.context_columns = None if context_columns is None else tuple(context_columns)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from semenrich_datasets.columns.names import looks_like_impression
+from semenrich_datasets.index.config import IndexConfig
+
+#: What an enricher adds to a dataset, unless told other names.
+OUTPUT_COLUMNS = ("enriched_findings", "added_findings")
 
 
 def check_options(
@@ -26,6 +30,23 @@ def check_options(
         raise ValueError(f"expected min_score to be from 0 to 1, found {min_score}")
     if unsaid_abnormal is not None and not 0 <= unsaid_abnormal < 1:
         msg = f"expected unsaid_abnormal to be a share from 0 to below 1, found {unsaid_abnormal}"
+        raise ValueError(msg)
+
+
+def check_index(preset: str, config: IndexConfig) -> None:
+    """Raises `ValueError` where an index can't do what a preset asks of it."""
+    if preset == "safe" and config.preset == "paper":
+        msg = (
+            "expected an index built with preset='safe', found one built with preset='paper', "
+            "whose clusters mix what they say: build another, or pass preset='paper'"
+        )
+        raise ValueError(msg)
+    if preset != "safe" and config.shared:
+        # Without the abnormal sentences every report would pass for a healthy one.
+        msg = (
+            f"expected the whole index for preset={preset!r}, found its shared form, which knows "
+            "no abnormal sentence: pass the index itself, or preset='safe'"
+        )
         raise ValueError(msg)
 
 
