@@ -1,7 +1,6 @@
 """The shared form of an index: what may travel, and nothing else, in any of its files."""
 
 import json
-
 from dataclasses import replace
 
 import numpy as np
