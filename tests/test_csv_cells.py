@@ -1,12 +1,17 @@
 """Cells of CSV files that a spreadsheet would run: written as text, read back as they were."""
 
 import csv
+import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+import semenrich_datasets
 from semenrich_datasets.csv_cells import guard_cell, unguard_cell
 from semenrich_datasets.report_files import load_reports, save_reports
 
@@ -65,3 +70,14 @@ def test_other_forms_keep_texts_as_they_are(tmp_path):
     for name in ("out.jsonl", "out.parquet"):
         save_reports(reports, str(tmp_path / name))
         assert load_reports(str(tmp_path / name))["findings"][:] == HOSTILE
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node not found")
+def test_the_audit_page_writes_verdicts_in_the_same_way():
+    script = Path(semenrich_datasets.__file__).parent / "audit" / "sample.js"
+    found = next(line for line in script.read_text("utf-8").splitlines() if "const guard" in line)
+    code = (
+        f"{found}\nconsole.log(JSON.stringify({json.dumps(HOSTILE)}.map(guard).concat(guard(-1))))"
+    )
+    told = subprocess.run(["node", "-e", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(told) == [*map(guard_cell, HOSTILE), "-1"]
