@@ -69,7 +69,10 @@ class EnrichArguments:
         metadata={"help": "Hub id of a model repository to push the index of impressions to."},
     )
     private: bool = field(
-        default=True, metadata={"help": "Whether new repositories on the Hub are private."}
+        default=True,
+        metadata={
+            "help": "Whether what is pushed is private; else an index goes in its shared form."
+        },
     )
 
 
@@ -137,14 +140,21 @@ def push(
     from semenrich_datasets.audit import push_enriched
 
     if args.push_index_to_hub is not None:
-        print(index.push_to_hub(args.push_index_to_hub, private=args.private))
+        print(
+            index.push_to_hub(args.push_index_to_hub, share=not args.private, private=args.private)
+        )
     if args.push_impression_index_to_hub is not None:
         if impressions is None:
             msg = f"expected a column {args.impression_column!r} to push an index of, found none"
             raise ValueError(f"{msg}: name one with --impression_column")
-        print(impressions.push_to_hub(args.push_impression_index_to_hub, private=args.private))
+        print(
+            impressions.push_to_hub(
+                args.push_impression_index_to_hub, share=not args.private, private=args.private
+            )
+        )
     if args.push_to_hub is not None:
-        place = args.push_index_to_hub or args.index
+        # The shared form, which goes to the public, is another index than made these.
+        place = (args.push_index_to_hub if args.private else None) or args.index
         named = None if place is None or Path(place).is_dir() else place
         pushed = push_enriched(
             enriched, enricher, args.push_to_hub, index_repo=named, private=args.private

@@ -80,7 +80,9 @@ class AnswerFile:
         """Keep the answer, on disk before anything else happens."""
         key = _digest(prompt)
         record = json.dumps({"prompt": key, "answer": answer})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # What a model says of a report is read by nobody else on the machine.
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.touch(mode=0o600)
         with self.path.open("ab", buffering=0) as file:
             file.write(f"\n{record}\n".encode())
         self._answers[key] = answer

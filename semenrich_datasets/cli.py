@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from semenrich_datasets.cli_errors import clear_errors
+from semenrich_datasets.hub_privacy import check_visibility
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -53,7 +52,7 @@ Preset = Annotated[
     Literal["safe", "paper", "random"],
     typer.Option(help="'paper' adds as published, 'random' is its ablation."),
 ]
-
+PushTo = Annotated[str | None, typer.Option(help="Also push to this Hub id.")]
 
 Lexicon = Annotated[
     str | None,
@@ -81,13 +80,19 @@ def build(
     ] = "safe",
     lexicon: Lexicon = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
-    push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
+    push_to_hub: PushTo = None,
+    private: Annotated[
+        bool | None,
+        typer.Option("--private/--public", help="Who sees what is pushed; by default as the Hub."),
+    ] = None,
 ) -> None:
     """Fit an index on reports: what their sentences say, and what goes together."""
-    with _clear_errors():
+    with clear_errors():
         from semenrich_datasets import FindingsIndex
         from semenrich_datasets.report_files import load_reports
 
+        if push_to_hub:  # what can't be pushed is known before hours of work
+            seen = check_visibility(push_to_hub, private=private)
         reports = load_reports(data, split)
         index = FindingsIndex.build(
             reports,
@@ -100,7 +105,8 @@ def build(
         )
         index.save_pretrained(output)
         if push_to_hub:
-            index.push_to_hub(push_to_hub)
+            typer.echo(f"Pushing the shared form of the index to model {push_to_hub} ({seen})")
+            index.push_to_hub(push_to_hub, private=private)
     counts = f"{index.config.reports:,} reports, {index.sentences.num_rows:,} sentences"
     typer.echo(f"{counts}, {index.unit_table.num_rows:,} units of meaning -> {output}")
     typer.echo(str(index.coverage))
@@ -143,21 +149,28 @@ def enrich(
     ] = True,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     num_proc: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
-    push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
+    push_to_hub: PushTo = None,
+    private: Annotated[
+        bool, typer.Option("--private/--public", help="Who sees what is pushed.")
+    ] = True,
     examples: Annotated[int, typer.Option(help="Reports to print before and after.")] = 3,
 ) -> None:
     """Add to each report the normal findings that its author left out."""
-    with _clear_errors():
+    with clear_errors():
         from semenrich_datasets import FindingsIndex, SemEnricher
         from semenrich_datasets.audit import push_enriched, summarize
+        from semenrich_datasets.enrich.options import OUTPUT_COLUMNS, check_free
         from semenrich_datasets.report_files import check_target, load_reports, save_reports
 
         check_target(output)
+        if push_to_hub:
+            seen = check_visibility(push_to_hub, private=private, repo_type="dataset")
         if Path(output).resolve() == Path(data).resolve():
             raise ValueError(f"{output} is the input itself: name another --output")
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
         reports = load_reports(data, split)
+        check_free(reports.column_names, OUTPUT_COLUMNS)
         place = _open_place(index)
         if index is None:
             build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
@@ -185,7 +198,10 @@ def enrich(
         settings = {**enricher.to_dict(), **place}
         save_reports(enriched, output, settings)
         if push_to_hub:
-            push_enriched(enriched, enricher, push_to_hub, index_repo=place.get("index_repo"))
+            count = f"{enriched.num_rows:,} enriched reports"
+            typer.echo(f"Pushing {count} to dataset {push_to_hub} ({seen})")
+            index_repo = place.get("index_repo")
+            push_enriched(enriched, enricher, push_to_hub, index_repo=index_repo, private=private)
     _print_examples(enriched, enricher, examples)
     typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
     if index is None:
@@ -212,7 +228,7 @@ def audit(
     ] = None,
 ) -> None:
     """Show on one HTML page what was added and refused, or give the rate of your verdicts."""
-    with _clear_errors():
+    with clear_errors():
         if verdicts is not None:
             from semenrich_datasets.audit import read_verdicts
 
@@ -271,7 +287,7 @@ def suggest(
     most: Annotated[int, typer.Option(help="Most words listed.")] = 40,
 ) -> None:
     """List the words that the lexicon of an index lacks, as lines ready to be completed."""
-    with _clear_errors():
+    with clear_errors():
         from semenrich_datasets import FindingsIndex
         from semenrich_datasets.index.coverage import suggest_lexicon
 
@@ -280,27 +296,6 @@ def suggest(
         if output is not None:
             output.write_text(text, encoding="utf-8")
     typer.echo(text if output is None else f"-> {output}")
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Prints a warning as a line for who typed a command, not as one of code."""
-    typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turns what a user can mend into one line and exit code 1; other errors keep their trace."""
-    import huggingface_hub.errors
-
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    mendable = (ValueError, OSError, ImportError, huggingface_hub.errors.HfHubHTTPError)
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            yield
-    except mendable as error:
-        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
-        raise typer.Exit(1) from error
 
 
 def _print_examples(enriched: Dataset, enricher: SemEnricher, count: int) -> None:

@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
+from semenrich_datasets.csv_cells import guard_cell, unguard
 from semenrich_datasets.report_tables import choose_split, read_csv, read_json
 
 #: The built-in sample, in place of a file or a Hub id.
@@ -66,8 +67,9 @@ def load_reports(source: str, split: str | None = None) -> Dataset:
 def save_reports(reports: Dataset, target: str, settings: Mapping[str, Any] | None = None) -> None:
     """Saves reports in the form that the target's ending names, a folder without an ending.
 
-    A CSV file holds lists as JSON text, and no images. How the reports were made is written beside
-    them, and into the schema of a Parquet file: [`read_settings`] finds it again.
+    A CSV file holds lists as JSON text, and no images; a cell that a spreadsheet would run ("=1+1")
+    stands behind a single quote, which [`load_reports`] takes off again. How the reports were made
+    is written beside them, and into the schema of a Parquet file: [`read_settings`] finds it again.
 
     Args:
         reports (`datasets.Dataset`): What to save.
@@ -81,7 +83,9 @@ def save_reports(reports: Dataset, target: str, settings: Mapping[str, Any] | No
     path.parent.mkdir(parents=True, exist_ok=True)
     match path.suffix:
         case ".csv":
-            _without_images(reports).map(_lists_as_json, features=_flat(reports)).to_csv(target)
+            cells = _without_images(reports).map(_as_cells, features=_flat(reports))
+            names = {name: guard_cell(name) for name in cells.column_names}
+            cells.rename_columns(names).to_csv(target)
         case ".json" | ".jsonl":
             _without_images(reports).to_json(target)
         case ".parquet":
@@ -148,7 +152,7 @@ def check_target(target: str) -> None:
 def _read_file(path: Path, split: str | None) -> Dataset:
     match path.suffix.lower():
         case ".csv":
-            return read_csv(path)
+            return unguard(read_csv(path))
         case ".json" | ".jsonl":
             return read_json(path, split)
     try:
@@ -180,8 +184,12 @@ def _flat(reports: Dataset) -> Features:
     )
 
 
-def _lists_as_json(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
-        for name, value in row.items()
-    }
+def _as_cells(row: dict[str, Any]) -> dict[str, Any]:
+    """Writes lists as JSON text, and texts so that no spreadsheet runs them."""
+    cells = dict(row)
+    for name, value in row.items():
+        if isinstance(value, (list, dict)):
+            cells[name] = json.dumps(value, ensure_ascii=False)
+        elif isinstance(value, str):
+            cells[name] = guard_cell(value)
+    return cells

@@ -14,6 +14,7 @@ from transformers import ProcessorMixin, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from semenrich_datasets.hub_privacy import check_visibility
 from semenrich_datasets.index import FindingsIndex
 from semenrich_trainers.formatting import DEFAULT_PROMPT
 from semenrich_trainers.one_process import on_main_process
@@ -53,7 +54,8 @@ class IndexCheckpoints(Trainer):
     """What both trainers change in saving: the indexes and the recipe go where the model goes.
 
     The index holds every distinct sentence of its corpus, rare ones of single patients included,
-    and is pushed with the model: set `hub_private_repo=True` unless the reports are public.
+    and is pushed with the model: into a private repository, unless the index is in its shared form
+    (`index.save_pretrained(folder, share=True)`).
     """
 
     _name: str
@@ -119,6 +121,33 @@ class IndexCheckpoints(Trainer):
             write_recipe(recipe, folder)
             for name, index in self.indexes.items():
                 index.save_pretrained(Path(folder, name))
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Makes the repository of the model: a private one where an index is not shared.
+
+        Args:
+            token (`str`, *optional*): Hub token.
+            private (`bool`, *optional*): Whether it is private; `hub_private_repo` by default.
+
+        Raises:
+            `ValueError`: When the repository is public, or was asked to be.
+        """
+        private = self.args.hub_private_repo if private is None else private
+        if self.is_world_process_zero() and not self._is_shared():
+            if private is False:
+                msg = (
+                    "expected a private repository for a model whose folder holds an index of "
+                    "every sentence of its corpus, found hub_private_repo=False: leave it out, or "
+                    "train with the shared form: index.save_pretrained(folder, share=True)"
+                )
+                raise ValueError(msg)
+            private = True
+            repo_id = self.args.hub_model_id or Path(str(self.args.output_dir)).absolute().name
+            check_visibility(repo_id, private=True, token=token or self.args.hub_token)
+        super().init_hf_repo(token=token, private=private)
+
+    def _is_shared(self) -> bool:
+        return all(index.config.shared for index in self.indexes.values())
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Writes README.md into the run's folder: TRL's card data, our text."""

@@ -28,7 +28,7 @@ def test_an_index_comes_back(hub):
         hub,
         """
 index = build_index(rows)
-url = index.push_to_hub("me/x", commit_message="First")
+url = index.push_to_hub("me/x", share=False, commit_message="First")
 texts = [row["findings"] for row in rows]
 print(json.dumps([url, index.digest, SemEnricher(index)({"findings": texts})]))
 """,
@@ -63,12 +63,12 @@ def test_a_second_push_leaves_no_stale_file_and_revisions_stay(hub):
         hub,
         """
 old, new = build_index(rows), build_index(made_up_reports(50, seed=3))
-commit = old.push_to_hub("me/x").rsplit("/", 1)[1]
+commit = old.push_to_hub("me/x", share=False).rsplit("/", 1)[1]
 api.create_tag("me/x", tag="v1")
 api.upload_file(path_or_fileobj=b"mine", path_in_repo="notes.txt", repo_id="me/x")
-new.push_to_hub("me/x")
+new.push_to_hub("me/x", share=False)
 api.create_branch("me/x", branch="try")
-build_index(made_up_reports(40, seed=4)).push_to_hub("me/x", revision="try")
+build_index(made_up_reports(40, seed=4)).push_to_hub("me/x", share=False, revision="try")
 digests = {
     revision: FindingsIndex.from_pretrained("me/x", revision=revision).digest
     for revision in (None, "main", "v1", commit, "try")
@@ -113,7 +113,7 @@ def test_what_was_damaged_on_the_way_is_refused_and_fetched_again(hub):
 from pathlib import Path
 from huggingface_hub import snapshot_download
 index = build_index(rows)
-index.push_to_hub("me/x")
+index.push_to_hub("me/x", share=False)
 cached = next(Path(snapshot_download("me/x")).glob("vectors-*"))
 cached.resolve().write_bytes(b"cut")
 try:
@@ -172,7 +172,8 @@ assert pushed[-1]["enriched_findings"] is None and pushed[-1]["added_findings"] 
 assert any(pushed["added_findings"])
 stream = datasets.load_dataset("me/enriched", split="train", streaming=True)
 assert list(stream.take(3)) == [kept[k] for k in range(3)]
-enricher = SemEnricher("me/x", text_column="findings", variant=1, enriched_column="again")
+enricher = SemEnricher("me/x", text_column="findings", variant=1,
+                       enriched_column="again", added_column="added_again")
 again = stream.map(enricher, batched=True)
 print(json.dumps("again" in next(iter(again))))
 """,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from huggingface_hub import DatasetCard, HfApi
 
 from semenrich_datasets.audit.card import dataset_card
+from semenrich_datasets.hub_privacy import check_visibility
 from semenrich_datasets.report_files import SETTINGS_NAME
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def push_enriched(
     repo_id: str,
     *,
     index_repo: str | None = None,
-    private: bool | None = None,
+    private: bool = True,
 ) -> str:
     """Pushes enriched reports, the settings that made them, and a card that says so.
 
@@ -32,11 +33,16 @@ def push_enriched(
         enricher ([`SemEnricher`]): What made it.
         repo_id (`str`): The dataset's repository; made when it does not exist.
         index_repo (`str`, *optional*): Hub id of the index, for who audits the dataset.
-        private (`bool`, *optional*): Whether a new repository is private.
+        private (`bool`, *optional*, defaults to `True`): Whether the repository is private: the
+            reports are those of patients.
 
     Returns:
         `str`: Address of the commit of the data.
+
+    Raises:
+        `ValueError`: When the repository is public and was to be private; nothing is uploaded then.
     """
+    check_visibility(repo_id, private=private, repo_type="dataset")
     commit = enriched.push_to_hub(repo_id, private=private)
     settings = enricher.to_dict() | ({} if index_repo is None else {"index_repo": index_repo})
     HfApi().upload_file(

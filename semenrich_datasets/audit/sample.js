@@ -51,10 +51,12 @@ function drawSheet() {
 }
 
 function verdictsAsCsv() {
+  // As csv_cells.py writes them: no spreadsheet takes a sentence for a formula.
+  const guard = (value) => (typeof value === "string" && /^'*[=+\-@\t\r\n＝＋－＠]/.test(value) ? `'${value}` : String(value));
   const quote = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
   const rows = data.sample.map((item, i) => {
     const values = { ...item, ...item.additions[item.position], verdict: sheet.verdicts[i] };
-    return data.verdictColumns.map((column) => quote(String(values[column])));
+    return data.verdictColumns.map((column) => quote(guard(values[column])));
   });
   return [data.verdictColumns, ...rows].map((row) => `${row.join(",")}\r\n`).join("");
 }

@@ -27,7 +27,13 @@ from semenrich_datasets.columns import (
 )
 from semenrich_datasets.enrich.guards.proposal import Guard, Proposal
 from semenrich_datasets.enrich.images import Cells, StudyImages, is_batch_of
-from semenrich_datasets.enrich.options import check_options, check_output_columns
+from semenrich_datasets.enrich.options import (
+    OUTPUT_COLUMNS,
+    check_free,
+    check_index,
+    check_options,
+    check_output_columns,
+)
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
 from semenrich_datasets.enrich.report import (
     ADDED_TYPE,
@@ -133,19 +139,14 @@ class SemEnricher:
         resample: bool = False,
         variant: int = 0,
         seed: int = 0,
-        enriched_column: str = "enriched_findings",
-        added_column: str = "added_findings",
+        enriched_column: str = OUTPUT_COLUMNS[0],
+        added_column: str = OUTPUT_COLUMNS[1],
     ) -> None:
         check_options(preset, strategy, max_added, min_score, unsaid_abnormal, privacy_floor)
         check_output_columns((enriched_column, added_column), text_column, context_columns)
         if not isinstance(index, FindingsIndex):
             index = FindingsIndex.from_pretrained(index)
-        if preset == "safe" and index.config.preset == "paper":
-            msg = (
-                "expected an index built with preset='safe', found one built with preset='paper', "
-                "whose clusters mix what they say: build another, or pass preset='paper'"
-            )
-            raise ValueError(msg)
+        check_index(preset, index.config)
         self.index = index
         self.text_column = text_column
         self.context_columns = None if context_columns is None else tuple(context_columns)
@@ -266,7 +267,8 @@ class SemEnricher:
 
         Raises:
             `ValueError`: When the text, a context or the image column is missing, a column that
-                looks like an impression is not used, or a guard does not answer each proposal.
+                looks like an impression is not used, an output column is there already, or a guard
+                does not answer each proposal.
         """
         if not isinstance(rows, (Mapping, pd.DataFrame)):
             msg = (
@@ -274,6 +276,7 @@ class SemEnricher:
                 "without input_columns, and on with_format(None)"
             )
             raise TypeError(msg)
+        check_free(rows.keys(), (self.enriched_column, self.added_column))
         columns = self.find_columns(list(rows))
         if self.image_column:
             check_column(self.image_column, rows, "image_column")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from semenrich_datasets.columns.names import looks_like_impression
+from semenrich_datasets.index.config import IndexConfig
+
+#: What an enricher adds to a dataset, unless told other names.
+OUTPUT_COLUMNS = ("enriched_findings", "added_findings")
 
 
 def check_options(
@@ -30,6 +34,37 @@ def check_options(
         raise ValueError(msg)
     if preset == "safe" and not privacy_floor:
         raise ValueError("expected privacy_floor=False with preset 'paper' or 'random' alone")
+
+
+def check_index(preset: str, config: IndexConfig) -> None:
+    """Raises `ValueError` where an index can't do what a preset asks of it."""
+    if preset == "safe" and config.preset == "paper":
+        msg = (
+            "expected an index built with preset='safe', found one built with preset='paper', "
+            "whose clusters mix what they say: build another, or pass preset='paper'"
+        )
+        raise ValueError(msg)
+    if preset != "safe" and config.shared:
+        # Without the abnormal sentences every report would pass for a healthy one.
+        msg = (
+            f"expected the whole index for preset={preset!r}, found its shared form, which knows "
+            "no abnormal sentence: pass the index itself, or preset='safe'"
+        )
+        raise ValueError(msg)
+
+
+def check_free(names: Collection[str], outputs: Sequence[str]) -> None:
+    """Raises `ValueError` where columns of a dataset would be overwritten by outputs."""
+    taken = [name for name in outputs if name in names]
+    if taken:
+        listed = " and ".join(map(repr, taken))
+        msg = (
+            f"expected no column {listed}, found it in the reports, where the output would replace "
+            "it. Enriched already? Start from the reports as they were, or drop it "
+            f"(remove_columns({taken})). A column of your own? Rename it, or name the outputs: "
+            "SemEnricher(..., enriched_column=..., added_column=...)"
+        )
+        raise ValueError(msg)
 
 
 def check_output_columns(

@@ -116,7 +116,7 @@ def fit_agreement(
     candidate_ids, usage = choose_candidates(sentences, units, membership.shape[0])
     chosen = [readings[unit] for unit in candidate_ids.tolist()]
     topics = [_topic(reading, lexicon) for reading in chosen]
-    said = _at_most_one(membership @ _pairs(readings, [one.logic for one in chosen], _says))
+    said = _at_most_one(membership @ statements(readings, chosen))
     spoken = _at_most_one(membership @ _pairs(readings, topics, _speaks))
     return Agreement(
         candidate_ids,
@@ -125,6 +125,19 @@ def fit_agreement(
         sparse.csr_array(membership.T @ spoken),
         together=(said.T @ said).toarray() > 0,
     )
+
+
+def statements(readings: Sequence[Reading], candidates: Sequence[Reading]) -> sparse.csr_array:
+    """Tells what units say of what candidates say, in whatever words.
+
+    Args:
+        readings (`Sequence[Reading]` of length `n`): The units, read.
+        candidates (`Sequence[Reading]` of length `c`): The candidates, read.
+
+    Returns:
+        `scipy.sparse.csr_array` of shape `(n, c)`, int64: 1 where a candidate follows from a unit.
+    """
+    return _pairs(readings, [one.logic for one in candidates], _says)
 
 
 def _says(reading: Reading, candidate: Logic) -> bool:

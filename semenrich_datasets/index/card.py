@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from huggingface_hub import ModelCardData
 
+from semenrich_datasets.index.agreement import MIN_SUPPORT
 from semenrich_datasets.index.config import IndexConfig
 from semenrich_datasets.index.holders import travelling_texts
 from semenrich_datasets.reading.signs import SIGNS
@@ -50,9 +51,13 @@ enriched = dataset.map(SemEnricher(index, text_column="{text_column}"), batched=
 - "Normal" means what a healthy person's report would say; the paper calls it positive, which in
   radiology means the opposite.
 - The index repeats the habits, the vocabulary and the prevalences of its corpus.
-- It holds every distinct sentence of that corpus, rare ones of single patients included. Treat it
-  as you treat the reports.
+- {holds}
 """
+
+_WHOLE = """It holds every distinct sentence of that corpus, rare ones of single patients included.
+  Treat it as you treat the reports."""
+_SHARED = """It is the shared form: it holds the sentences that may be added to other reports and
+  that at least {least} reports hold, no abnormal one among them, and counts in steps of {least}."""
 
 
 def index_card(config: IndexConfig, sentences: pa.Table, units: pa.Table) -> str:
@@ -76,6 +81,7 @@ def index_card(config: IndexConfig, sentences: pa.Table, units: pa.Table) -> str
         units=len(signs),
         **{sign: signs.count(sign) for sign in SIGNS},
         rows="\n".join(_common_units(units, sentences)),
+        holds=_SHARED.format(least=MIN_SUPPORT) if config.shared else _WHOLE,
         **{**config.to_dict(), "clustering": config.clustering_text},
     )
 

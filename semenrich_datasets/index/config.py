@@ -28,6 +28,7 @@ class IndexConfig:
         patient_column (`str` or `None`): Column of the patients, whose reports the parts of the
             corpus keep together.
         unsaid (`float`): Share of abnormalities left unsaid: assumed, or learned from the images.
+        shared (`bool`): Whether this is the shared form: what may travel alone, counts rounded.
     """
 
     semenrich_version: str
@@ -44,6 +45,7 @@ class IndexConfig:
     image_encoder: str | None
     patient_column: str | None
     unsaid: float
+    shared: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the settings as JSON values."""
@@ -56,6 +58,7 @@ class IndexConfig:
         Raises:
             `KeyError`: When a setting is missing.
         """
+        values = {"shared": False, **values}  # indexes made before there was a shared form
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     @property

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,8 @@ import pyarrow.parquet as pq
 Vectors = npt.NDArray[np.float32]
 
 _KEY_BYTES = 16
+# Seconds after which an unfinished file is one of a killed run: writing one takes less than one.
+_STALE_AFTER = 3600.0
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,24 @@ class VectorCache:
                 "vector": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1]),
             }
         )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        # From a vector much of its sentence can be guessed: others on the machine see none.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_stale()
         name = hashlib.blake2b(b"".join(keys), digest_size=_KEY_BYTES).hexdigest()
         unfinished = self.folder / f"{name}.{uuid.uuid4().hex}.unfinished"
         try:
+            unfinished.touch(mode=0o600)
             pq.write_table(table, unfinished, compression="none", write_page_checksum=True)
             os.replace(unfinished, self.folder / f"{name}.parquet")
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def _remove_stale(self) -> None:
+        """Deletes what killed runs left unfinished."""
+        for path in self.folder.glob("*.unfinished"):
+            with suppress(OSError):  # another process may be deleting it too
+                if time.time() - path.stat().st_mtime > _STALE_AFTER:
+                    path.unlink()
 
     def keep(self, items: Sequence[str | bytes], vectors: Vectors) -> None:
         """Writes, and warns where the disk is full or read-only.

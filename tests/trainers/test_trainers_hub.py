@@ -71,3 +71,44 @@ print("=>", json.dumps([index.digest, len(written), info.private, files, card, p
     assert f"`{digest[:12]}`" in card
     assert 'from_pretrained("me/x", subfolder="findings_index")' in card
     assert "me/reports" in card
+
+
+def test_a_whole_index_is_pushed_in_private_alone(hub):
+    text = hub.run(
+        SETUP
+        + """
+from trainer_fakes import SETTINGS, make_dataset, make_index, make_model
+from semenrich_trainers import SemEnrichSFTConfig, SemEnrichSFTTrainer
+
+model, processor = make_model()
+data = make_dataset(4)
+
+def start(index, **options):
+    args = SemEnrichSFTConfig("runs/y", push_to_hub=True, **SETTINGS, **options)
+    try:
+        SemEnrichSFTTrainer(
+            model, args, index=index, train_dataset=data, processing_class=processor
+        )
+    except ValueError as error:
+        return str(error)
+    name = options["hub_model_id"]
+    return HfApi().model_info(name if "/" in name else f"me/{name}").private
+
+HfApi().create_repo("me/open")
+index = make_index()
+print("=>", json.dumps([
+    start(index, hub_model_id="me/a"),
+    start(index, hub_model_id="b", hub_private_repo=True),
+    start(index, hub_model_id="me/c", hub_private_repo=False),
+    start(index, hub_model_id="me/open"),
+    start(index.shared(), hub_model_id="me/d"),
+    start(index.shared(), hub_model_id="me/open"),
+    HfApi().list_repo_files("me/open"),
+]))
+"""
+    )
+    default, private, asked, there, shared, shared_there, files = json.loads(text.split("=>")[1])
+    assert (default, private, shared, shared_there) == (True, True, False, False)
+    assert "leave it out, or train with the shared form" in asked
+    assert "found it public: nothing was uploaded" in there
+    assert files == [".gitattributes"]
