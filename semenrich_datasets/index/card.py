@@ -5,9 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 from huggingface_hub import ModelCardData
 
-from semenrich_datasets.index.agreement import MIN_SUPPORT
 from semenrich_datasets.index.config import IndexConfig
-from semenrich_datasets.index.holders import travelling_texts
+from semenrich_datasets.index.holders import MIN_SUPPORT, travelling_texts
 from semenrich_datasets.reading.signs import SIGNS
 
 _SHOWN = 10
@@ -57,7 +56,7 @@ enriched = dataset.map(SemEnricher(index, text_column="{text_column}"), batched=
 _WHOLE = """It holds every distinct sentence of that corpus, rare ones of single patients included.
   Treat it as you treat the reports."""
 _SHARED = """It is the shared form: it holds the sentences that may be added to other reports and
-  that at least {least} reports hold, no abnormal one among them, and counts in steps of {least}."""
+  that at least {least} patients hold, no abnormal one among them, and counts in steps of {least}."""
 
 
 def index_card(config: IndexConfig, sentences: pa.Table, units: pa.Table) -> str:

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
 
-from semenrich_datasets.index.agreement import MIN_SUPPORT, Agreement, statements
+from semenrich_datasets.index.agreement import Agreement, statements
 from semenrich_datasets.index.building import IndexParts
 from semenrich_datasets.index.config import IndexConfig
+from semenrich_datasets.index.holders import MIN_SUPPORT, may_travel
 from semenrich_datasets.index.neighbors import build_search_index
 from semenrich_datasets.index.silence import LogOdds, SilenceModel, TopicCounts
 from semenrich_datasets.index.units import number_units
@@ -37,12 +38,9 @@ def shareable_rows(sentences: pa.Table) -> pa.ChunkedArray:
 
     Returns:
         `pyarrow.ChunkedArray` of length `n`, bool: True for those that may be proposed to other
-        reports and that `MIN_SUPPORT` reports hold.
+        reports ([`~holders.may_travel`]).
     """
-    return pc.and_(
-        sentences.column("transferable"),
-        pc.greater_equal(sentences.column("reports"), MIN_SUPPORT),
-    )
+    return pc.and_(sentences.column("transferable"), may_travel(sentences))
 
 
 def share_parts(parts: IndexParts) -> IndexParts:
@@ -62,8 +60,8 @@ def share_parts(parts: IndexParts) -> IndexParts:
     rows = np.flatnonzero(shareable_rows(parts.sentences).to_numpy())
     if not len(rows):
         msg = (
-            f"expected sentences that may travel, found none held by {MIN_SUPPORT} reports: share "
-            "an index of more reports, or keep this one private (share=False)"
+            f"expected sentences that may travel, found none that {MIN_SUPPORT} patients "
+            "hold: share an index of more reports, or keep this one private (share=False)"
         )
         raise ValueError(msg)
     # Sorted anew: an order by exact counts would tell what the rounded ones do not.
@@ -102,10 +100,11 @@ def _config(config: IndexConfig) -> IndexConfig:
 
 def _sentences(kept: pa.Table, unit_ids: NDArray[np.int64]) -> pa.Table:
     """Returns the rows that stay, with rounded figures and the new numbers of their units."""
-    figures = {name: round_counts(kept.column(name)) for name in ("occurrences", "reports")}
+    names = ("occurrences", "reports", "holders")
     return _replace(
         kept,
-        **figures,
+        **{name: round_counts(kept.column(name)) for name in names},
+        text=kept.column("rebuilt").to_pylist(),
         unit_id=unit_ids,
         centrality=kept.column("centrality").to_numpy().round(_DECIMALS),
     )

@@ -9,8 +9,8 @@ import pytest
 from fakes import MARKED, RARE, FakeEncoder, build_index, made_up_reports
 
 from semenrich_datasets import FindingsIndex, SemEnricher
-from semenrich_datasets.index.agreement import MIN_SUPPORT
 from semenrich_datasets.index.config import IndexConfig
+from semenrich_datasets.index.holders import MIN_SUPPORT
 from semenrich_datasets.index.sharing import round_counts, share_parts
 
 # Held by one or two reports each, as a patient's own sentences are.
@@ -175,7 +175,7 @@ def test_the_published_presets_ask_for_the_whole_index(folder, preset):
 
 def test_nothing_to_share_is_an_error():
     index = build_index([{"findings": "The lungs are clear."}], embedder=FakeEncoder())
-    with pytest.raises(ValueError, match=r"held by 3 reports: .*share=False"):
+    with pytest.raises(ValueError, match=r"3 patients hold: .*share=False"):
         index.shared()
 
 
