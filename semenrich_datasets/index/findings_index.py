@@ -36,7 +36,7 @@ from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence_graph
 from semenrich_datasets.index.coverage import Coverage, coverage, warn_of_unread
 from semenrich_datasets.index.embedding import Encoder, load_encoder
-from semenrich_datasets.index.files import Writer, index_digest, write_index
+from semenrich_datasets.index.files import IndexFileError, Writer, index_digest, write_index
 from semenrich_datasets.index.image_embedding import ImageEncoder
 from semenrich_datasets.index.location import Location, find_index
 from semenrich_datasets.index.parts import part_writers, read_parts
@@ -210,9 +210,9 @@ class FindingsIndex:
 
     @classmethod
     def _open(
-        cls, location: Location, *, verify: bool = True, encoder: Encoder | str | None = None
+        cls, location: Location, *, encoder: Encoder | str | None = None
     ) -> FindingsIndex:
-        parts, digest = read_parts(location.folder(), verify=verify)
+        parts, digest = read_parts(location.folder())
         index = cls(*parts, encoder=encoder)
         index._remember(digest, location)
         return index
@@ -374,7 +374,11 @@ def _open_again(digest: str, location: Location) -> FindingsIndex:
     if index is not None:
         return index
     location.check(digest)
-    return FindingsIndex._open(location, verify=False)
+    index = FindingsIndex._open(location)
+    if index.digest != digest:
+        # Another was saved there in between.
+        raise IndexFileError(location.gone(digest))
+    return index
 
 
 def _make_again(digest: str, parts: tuple[Any, ...]) -> FindingsIndex:
