@@ -40,6 +40,7 @@ from semenrich_datasets.index.files import IndexFileError, Writer, index_digest,
 from semenrich_datasets.index.image_embedding import ImageEncoder
 from semenrich_datasets.index.location import Location, find_index
 from semenrich_datasets.index.parts import part_writers, read_parts
+from semenrich_datasets.index.recorded_names import RecordedName
 from semenrich_datasets.index.silence import SilenceModel
 from semenrich_datasets.index.units import Unit, UnitFinder
 from semenrich_datasets.reading import Lexicon, Reader, Sign, as_reader
@@ -363,7 +364,7 @@ class FindingsIndex:
             self.search,
             self.reader,
             splitter_of(self.config.preset).normalize,
-            partial(load_encoder, self.encoder or self.config.embedder),
+            partial(load_encoder, self.encoder or RecordedName(self.config.embedder)),
             by_content=self.config.preset != "paper",
         )
 

@@ -16,7 +16,7 @@ from semenrich_datasets.index.parquet_pages import page_totals
 _CODECS = frozenset(("SNAPPY", "UNCOMPRESSED"))
 _MOST_PACKED = 32
 # Rows of a table for each byte of its file, and rows that any file may hold.
-_ROWS_PER_BYTE, _FEW_ROWS = 16, 4_096
+_ROWS_PER_BYTE, _FEW_ROWS = 32, 4_096
 # Bytes of all texts for each byte of the file: equal ones are kept once.
 _TEXT_PER_BYTE, _LITTLE_TEXT = 64, 2**20
 #: Values of all lists of a column: 512 MiB of float32.
@@ -41,14 +41,12 @@ def parse_table(data: bytes, schema: pa.Schema, most_values: int = MOST_VALUES) 
         `OSError` or `pyarrow.ArrowException`: When it is damaged.
     """
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    file = pq.ParquetFile(
-        pa.BufferReader(data),
-        read_dictionary=texts,
-        thrift_string_size_limit=len(data),
-        thrift_container_size_limit=len(data),
-    )
-    _check_schema(file.metadata.schema.to_arrow_schema(), schema)
-    _check_declared(data, file.metadata, schema, most_values)
+    limits = {"thrift_string_size_limit": len(data), "thrift_container_size_limit": len(data)}
+    metadata = pq.ParquetFile(pa.BufferReader(data), **limits).metadata
+    _check_schema(metadata.schema.to_arrow_schema(), schema)
+    _check_declared(data, metadata, schema, most_values)
+    # Of equal texts one is kept, until it is known how much all of them would take.
+    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts, **limits)
     table = file.read(use_threads=False)
     for name in texts:
         _check_text(table.column(name), len(data), name)

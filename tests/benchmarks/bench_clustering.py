@@ -104,7 +104,8 @@ def approximation(measured, vectors, n=50_000):
 def _worker(path, queries, together, answers):
     faiss_module()
     before = psutil.Process().memory_full_info().pss
-    index = load_search_index(path)
+    file = Path(path).open("rb")
+    index = load_search_index(file, 100_000)
     nearest(index, queries, 5)
     together.wait()
     answers.put(psutil.Process().memory_full_info().pss - before)
