@@ -92,9 +92,7 @@ def check_readings(
             )
 
 
-def check_topics(
-    topics: pa.Table, units: pa.Table, ids: NDArray[np.int64], reader: Reader
-) -> None:
+def check_topics(topics: pa.Table, units: pa.Table, ids: NDArray[np.int64], reader: Reader) -> None:
     """Checks that the topics are those on which the candidates speak.
 
     Args:
@@ -104,7 +102,9 @@ def check_topics(
         reader ([`Reader`]): Of the index.
     """
     texts = units.column("text").take(pa.array(ids, pa.int64())).to_pylist()
-    pairs = zip(*(topics.column(name).to_pylist() for name in ("concept", "narrowing")), strict=True)
+    pairs = zip(
+        *(topics.column(name).to_pylist() for name in ("concept", "narrowing")), strict=True
+    )
     found = [Topic(*pair) for pair in pairs]
     expected = topics_of(map(reader.read, texts))
     if found != expected:

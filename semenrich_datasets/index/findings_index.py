@@ -210,9 +210,7 @@ class FindingsIndex:
         return cls._open(location, encoder=encoder)
 
     @classmethod
-    def _open(
-        cls, location: Location, *, encoder: Encoder | str | None = None
-    ) -> FindingsIndex:
+    def _open(cls, location: Location, *, encoder: Encoder | str | None = None) -> FindingsIndex:
         parts, digest = read_parts(location.folder())
         index = cls(*parts, encoder=encoder)
         index._remember(digest, location)

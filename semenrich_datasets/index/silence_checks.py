@@ -15,7 +15,9 @@ _LARGEST = 1e6
 _LARGEST_IMAGE = 1e30
 
 
-def check_silence(topics: pa.Table, weights: pa.Table, scaling: pa.Table, config: IndexConfig) -> None:
+def check_silence(
+    topics: pa.Table, weights: pa.Table, scaling: pa.Table, config: IndexConfig
+) -> None:
     """Checks the three tables of a silence model.
 
     Args:
@@ -57,6 +59,8 @@ def _check_lists(table: pa.Table, name: str, lengths: list[int]) -> None:
     column = table.column(name).combine_chunks()
     found = pc.list_value_length(column).to_pylist()
     if found != lengths:
-        wrong = next(row for row, pair in enumerate(zip(found, lengths, strict=True)) if len(set(pair)) > 1)
+        wrong = next(
+            row for row, pair in enumerate(zip(found, lengths, strict=True)) if len(set(pair)) > 1
+        )
         raise ValueError(f"expected {lengths[wrong]} {name} in row {wrong}, found {found[wrong]}")
     check_range(column.flatten().to_numpy(), -_LARGEST, _LARGEST, name)

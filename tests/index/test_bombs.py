@@ -78,8 +78,10 @@ BOMBS = {
     ),
     "lists": (
         "vectors",
-        lambda folder: struct.pack("<4siqqqBiQQ", b"IwFl", 64, 27, 0, 0, 1, 0, 2**33, 8)
-        + struct.pack("<4siqqqBiQ", b"IxFI", 64, 2**33, 0, 0, 1, 0, 2**39),
+        lambda folder: (
+            struct.pack("<4siqqqBiQQ", b"IwFl", 64, 27, 0, 0, 1, 0, 2**33, 8)
+            + struct.pack("<4siqqqBiQ", b"IxFI", 64, 2**33, 0, 0, 1, 0, 2**39)
+        ),
     ),
     "an index within an index": (
         "vectors",
