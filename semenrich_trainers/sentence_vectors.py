@@ -27,8 +27,8 @@ class SentenceVectors:
     sign and side, and 0 between different signs, or left and right.
 
     Args:
-        encoder (`Encoder`, `str` or `RecordedName`, *optional*): As of [`FindingsIndex.build`]; all-MiniLM-L6-v2
-            by default. Loaded when first needed.
+        encoder (`Encoder`, `str` or `RecordedName`, *optional*): As of
+            [`FindingsIndex.build`]; all-MiniLM-L6-v2 by default. Loaded when first needed.
         reader ([`Reader`], *optional*): Tells sign and side; the chest X-ray one by default.
     """
 

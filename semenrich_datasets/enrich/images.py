@@ -66,7 +66,8 @@ class StudyImages:
 
     Args:
         column (`str` or `None`): Where they are.
-        encoder ([`ImageEncoder`], `str`, [`RecordedName`] or `None`): What embeds them; loaded at the first image.
+        encoder ([`ImageEncoder`], `str`, [`RecordedName`] or `None`): What embeds them; loaded at
+            the first image.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from semenrich_datasets.index.checks import check_equal, check_range, numbers
 from semenrich_datasets.index.config import IndexConfig
 from semenrich_datasets.index.topics import Topic, topics_of
 from semenrich_datasets.index.units import content_key
-from semenrich_datasets.reading import Lexicon, Reader
+from semenrich_datasets.reading import Reader
 from semenrich_datasets.sentences import normalize_sentence
 
 # Some 0.25 % of the reports hold each; this many make a table of 16 MB of their pairs.

@@ -7,6 +7,8 @@ what was expected and what was found.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,14 +22,12 @@ _ROUNDING = 1e-3
 _FARTHEST = 1e6
 
 
-def numbers(table: pa.Table, name: str) -> NDArray[np.generic]:
+def numbers(table: pa.Table, name: str) -> NDArray[Any]:
     """Gives a column as an array."""
     return np.asarray(table.column(name).to_numpy())
 
 
-def check_range(
-    values: NDArray[np.generic], least: float, most: float | NDArray[np.generic], name: str
-) -> None:
+def check_range(values: NDArray[Any], least: float, most: float | NDArray[Any], name: str) -> None:
     """Raises `ValueError` unless all values are finite and from `least` to `most`."""
     fit = (values >= least) & (values <= most)
     if not fit.all():
@@ -80,7 +80,7 @@ def check_sentences(sentences: pa.Table, n_units: int, config: IndexConfig) -> N
     )
 
 
-def check_numbering(ids: NDArray[np.generic], too_much: int, name: str) -> None:
+def check_numbering(ids: NDArray[Any], too_much: int, name: str) -> None:
     """Raises `ValueError` unless groups are numbered by the first row of each, from 0; -1 none."""
     check_range(ids, NOISE, too_much - 1, name)
     groups, first = np.unique(ids[ids != NOISE], return_index=True)

@@ -155,7 +155,7 @@ def _check_entries(path: Path, files: Any) -> None:
         raise damaged(path, f"expected the files {', '.join(DATA_FILES)}, found others")
     for stem, entry in files.items():
         known = isinstance(entry, dict) and set(entry) == {"name", "sha256", "size"}
-        sha256, size = (entry["sha256"], entry["size"]) if known else (None, None)
+        sha256, size = (entry["sha256"], entry["size"]) if known else ("", 0)
         typed = type(size) is int and isinstance(sha256, str) and _SHA256.fullmatch(sha256)
         if not typed or size < 0 or entry != _entry(stem, str(sha256), size):
             msg = f"expected name, sha256 and size of the file {stem}, found {entry!r:.200}"

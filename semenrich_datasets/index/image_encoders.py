@@ -45,12 +45,13 @@ def load_image_encoder(
 ) -> ImageEncoder:
     """Gives an image encoder from its name, its folder, or itself.
 
-    Code of a model is never run, and pickled weights are not read. Models run in float32, on a GPU where there is one.
+    Code of a model is never run, and pickled weights are not read. Models run in float32, on a
+    GPU where there is one.
 
     Args:
         encoder (`str`, `os.PathLike`, [`ImageEncoder`] or [`RecordedName`]): the Hub id or folder
-            of a vision model of `transformers` with its image processor (CLIP, SigLIP, DINO, ViT, ConvNeXt, ...) or
-            of a SentenceTransformer that encodes images; what [`image_encoder_name`] gave for one;
+            of a vision model of `transformers` with its image processor (CLIP, SigLIP, DINO, ViT,
+            ConvNeXt, ...) or of a SentenceTransformer that encodes images; what [`image_encoder_name`] gave for one;
             or any object with `encode`.
 
     Returns:

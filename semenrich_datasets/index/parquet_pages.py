@@ -44,7 +44,7 @@ def page_totals(data: bytes, start: int, length: int) -> tuple[int, int]:
         held = page.get(_VALUES) if isinstance(page, dict) else 0
         if not (isinstance(packed, int) and isinstance(size, int) and isinstance(held, int)):
             raise ValueError("expected a page with its sizes, found one without")
-        if min(packed, size, held) < 0 or page is None and _DICTIONARY not in header:
+        if min(packed, size, held) < 0 or (page is None and _DICTIONARY not in header):
             raise ValueError("expected pages of data or of a dictionary, found another")
         values += held
         unpacked += size

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +164,7 @@ def _check_rows(file: BinaryIO, rows: int, dimensions: int, *, unit: bool = True
             )
 
 
-def _read(file: BinaryIO, form: str) -> tuple[int, ...] | tuple[bytes, ...] | tuple[object, ...]:
+def _read(file: BinaryIO, form: str) -> tuple[Any, ...]:
     layout = struct.Struct(f"<{form}")
     data = file.read(layout.size)
     if len(data) < layout.size:
@@ -172,7 +172,7 @@ def _read(file: BinaryIO, form: str) -> tuple[int, ...] | tuple[bytes, ...] | tu
     return layout.unpack(data)
 
 
-def _read_array(file: BinaryIO, count: int, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+def _read_array(file: BinaryIO, count: int, kind: np.dtype[Any]) -> NDArray[Any]:
     """Reads an array, once it is known that the file is long enough for it."""
     rest = os.fstat(file.fileno()).st_size - file.tell()
     if count * kind.itemsize > rest:

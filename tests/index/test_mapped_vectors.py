@@ -64,7 +64,7 @@ def test_vectors_that_are_written_while_in_use_are_an_error(folder):
         file.seek(60)
         file.write(b"\xff\xff")
     os.utime(path, ns=(0, 1))
-    with pytest.raises(IndexFileError, match="cut or written since it was loaded|cut or written"):
+    with pytest.raises(IndexFileError, match=r"cut or written since it was loaded|cut or written"):
         index.units(["Something that nobody has said before."])
 
 
@@ -87,7 +87,7 @@ def test_a_worker_checks_what_it_opens(folder, stem):
     content = bytearray(data_file(folder, stem).read_bytes())
     content[len(content) // 2] ^= 1
     data_file(folder, stem).write_bytes(bytes(content))
-    with pytest.raises(IndexFileError, match="SHA-256 does not match"):
+    with pytest.raises(IndexFileError, match=r"SHA-256 does not match"):
         reopened(pickled)
 
 
@@ -95,10 +95,10 @@ def test_a_worker_refuses_another_index(folder, tmp_path, monkeypatch):
     """It was saved between the look at config.json and the reading of the files."""
     pickled = pickle.dumps(FindingsIndex.from_pretrained(folder))
     edit_table(folder, "silence", put("weights", 0, [0.5] * 36))
-    with pytest.raises(IndexFileError, match="not at .* any more"):
+    with pytest.raises(IndexFileError, match=r"not at .* any more"):
         reopened(pickled)
     monkeypatch.setattr("semenrich_datasets.index.location.Location.check", lambda *_: None)
-    with pytest.raises(IndexFileError, match="not at .* any more"):
+    with pytest.raises(IndexFileError, match=r"not at .* any more"):
         reopened(pickled)
 
 
@@ -121,7 +121,7 @@ class TestInvertedLists:
     def test_it_loads(self, content, tmp_path):
         index = self.load(content, tmp_path)
         assert (nearest(index, unit(400), 1)[1].ravel() == np.arange(400)).mean() > 0.9
-        with pytest.raises(ValueError, match="400"):
+        with pytest.raises(ValueError, match=r"400"):
             self.load(content, tmp_path, 399)
 
     @pytest.mark.parametrize("place", range(0, 200, 4))
@@ -141,14 +141,14 @@ class TestInvertedLists:
         for value in (-1, 400, 2**40, 0):
             changed = bytearray(content)
             changed[-8:] = value.to_bytes(8, "little", signed=True)
-            with pytest.raises(ValueError, match="lists"):
+            with pytest.raises(ValueError, match=r"lists"):
                 self.load(bytes(changed), tmp_path)
 
     @pytest.mark.parametrize("keep", [10, 44, 60, 100, 5_000, -1])
     def test_cut(self, content, tmp_path, keep):
-        with pytest.raises(ValueError, match="expected"):
+        with pytest.raises(ValueError, match=r"expected"):
             self.load(content[:keep], tmp_path)
-        with pytest.raises(ValueError, match="expected"):
+        with pytest.raises(ValueError, match=r"expected"):
             self.load(content + b"x", tmp_path)
 
 
@@ -161,7 +161,7 @@ def test_a_link_reads_what_its_hash_says(folder, tmp_path):
     FindingsIndex.from_pretrained(folder)
     path.unlink()
     path.symlink_to("/etc/passwd")
-    with pytest.raises(IndexFileError, match="damaged"):
+    with pytest.raises(IndexFileError, match=r"damaged"):
         FindingsIndex.from_pretrained(folder)
 
 
@@ -171,5 +171,5 @@ def test_a_pipe_is_no_file(folder, tmp_path):
     path = data_file(other, "vectors")
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(IndexFileError, match="missing"):
+    with pytest.raises(IndexFileError, match=r"missing"):
         FindingsIndex.from_pretrained(other)

