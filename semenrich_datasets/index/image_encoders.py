@@ -51,7 +51,8 @@ def load_image_encoder(
     Args:
         encoder (`str`, `os.PathLike`, [`ImageEncoder`] or [`RecordedName`]): the Hub id or folder
             of a vision model of `transformers` with its image processor (CLIP, SigLIP, DINO, ViT,
-            ConvNeXt, ...) or of a SentenceTransformer that encodes images; what [`image_encoder_name`] gave for one;
+            ConvNeXt, ...) or of a SentenceTransformer that encodes images; what
+            [`image_encoder_name`] gave for one;
             or any object with `encode`.
 
     Returns:
