@@ -65,7 +65,7 @@ def to_markdown(tables: Mapping[str, Any]) -> str:
             parts.append(_table(arms, base, figures, distinct))
     if tables.get("policies"):
         parts.append("### What rewards pay: mean of 2, and the share of the base model's reward")
-        parts.append(policy_table(tables["policies"], "a model (base)"))
+        parts.append(policy_table(tables["policies"], "a model (sft/base)"))
     if tables.get("pruning"):
         parts.append("### Best of N, stopped on the way")
         parts.append(as_table(tables["pruning"]))

@@ -184,9 +184,8 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
     studies = studies.remove_columns("image")
     tables: dict[str, Any] = {"settings": settings, "seconds": {}, "runs": {}, "curves": {}}
     by_stage: dict[str, dict[str, dict[int, dict[str, Figure]]]] = {"sft": {}, "grpo": {}}
-    order = [*ARMS, *REWARDS]
-    results = runs.glob("*/*/*/result.json")
-    for result in sorted(results, key=lambda path: (order.index(path.parts[-3]), path)):
+    folders = [f"sft/{arm}" for arm in ARMS] + [f"grpo/{reward}" for reward in REWARDS]
+    for result in (path for one in folders for path in sorted(runs.glob(f"{one}/*/result.json"))):
         stage, arm, seed = result.parts[-4:-1]
         kept = json.loads(result.read_text(encoding="utf-8"))
         tables["seconds"][f"{stage}/{arm}/{seed}"] = round(kept["wall_seconds"])
@@ -221,14 +220,14 @@ def _curves(log: Sequence[dict[str, Any]]) -> dict[str, list[float]]:
 
 
 def _policies(runs: Path, studies: Any) -> dict[str, dict[str, float]]:
-    """What rewards pay the first model of an arm that learned enriched reports, and others."""
+    """What rewards pay the first model of some runs, and who looks at no image."""
     trained = {}
-    for arm in ("base", "safe"):
-        result = runs / "sft" / arm / "0" / "result.json"
+    for run in ("sft/base", "sft/safe", "grpo/surprise"):
+        result = runs / run / "0" / "result.json"
         if result.exists():
             written = json.loads(result.read_text(encoding="utf-8"))["completions"][PROMPT]
-            trained[f"a model ({arm})"] = written
-    if "a model (base)" not in trained:
+            trained[f"a model ({run})"] = written
+    if "a model (sft/base)" not in trained:
         return {}
     kinds = ("index", "impressions", "paper_index", "paper_impressions")
     indexes = {kind: FindingsIndex.from_pretrained(runs / "data" / kind) for kind in kinds}
