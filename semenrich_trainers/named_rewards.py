@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trl.trainer.grpo_trainer import RewardFunc
 
 from semenrich_datasets.index import FindingsIndex
+from semenrich_datasets.index.recorded_names import RecordedName
 from semenrich_trainers.rewards import (
     BleuReward,
     ClusterReward,
@@ -58,7 +59,7 @@ class RewardContext:
 
     def set_distance(self, distance: Distance) -> RewardFunc:
         """Makes a set-distance reward with the encoder and the reader of the index."""
-        encoder = self.index.encoder or self.index.config.embedder
+        encoder = self.index.encoder or RecordedName(self.index.config.embedder)
         return SetDistanceReward(distance, encoder, self.index.reader, **self.columns)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semenrich_datasets.index.embedding import Encoder, embed_sentences, load_encoder
+from semenrich_datasets.index.recorded_names import RecordedName
 from semenrich_datasets.reading import Reader, Reading, as_reader
 from semenrich_datasets.reading.signs import SIGNS
 from semenrich_datasets.sentences import normalize_sentence, split_sentences
@@ -26,12 +27,14 @@ class SentenceVectors:
     sign and side, and 0 between different signs, or left and right.
 
     Args:
-        encoder (`Encoder` or `str`, *optional*): As of [`FindingsIndex.build`]; all-MiniLM-L6-v2
-            by default. Loaded when first needed.
+        encoder (`Encoder`, `str` or `RecordedName`, *optional*): As of
+            [`FindingsIndex.build`]; all-MiniLM-L6-v2 by default. Loaded when first needed.
         reader ([`Reader`], *optional*): Tells sign and side; the chest X-ray one by default.
     """
 
-    def __init__(self, encoder: Encoder | str | None = None, reader: Reader | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder | str | RecordedName | None = None, reader: Reader | None = None
+    ) -> None:
         self.encoder = encoder
         self.reader = as_reader(reader)
         self._known: dict[str, NDArray[np.float32]] = {}

@@ -45,6 +45,7 @@ from semenrich_datasets.enrich.report import (
 from semenrich_datasets.enrich.safe_selection import SafeSelection
 from semenrich_datasets.index import FindingsIndex
 from semenrich_datasets.index.image_embedding import ImageEncoder
+from semenrich_datasets.index.recorded_names import RecordedName
 from semenrich_datasets.sentences import append_sentences, join_sentences
 
 Strategy = Literal["random", "heaviest"]
@@ -158,7 +159,11 @@ class SemEnricher:
         self.privacy_floor = privacy_floor
         self.guards = tuple(guards)
         self.image_column = image_column
-        self.images = StudyImages(image_column, image_encoder or index.config.image_encoder)
+        recorded = index.config.image_encoder
+        self.images = StudyImages(
+            image_column,
+            image_encoder or (RecordedName(recorded, "image_encoder") if recorded else None),
+        )
         self.resample = resample
         self.variant = variant
         self.seed = seed

@@ -18,6 +18,7 @@ from semenrich_datasets.index.image_embedding import (
     embed_images,
     load_image_encoder,
 )
+from semenrich_datasets.index.recorded_names import RecordedName
 
 # A wider row is taken for a batch by its text columns alone.
 _MOST_LOOKED_AT = 200
@@ -65,10 +66,13 @@ class StudyImages:
 
     Args:
         column (`str` or `None`): Where they are.
-        encoder ([`ImageEncoder`], `str` or `None`): What embeds them; loaded at the first image.
+        encoder ([`ImageEncoder`], `str`, [`RecordedName`] or `None`): What embeds them; loaded at
+            the first image.
     """
 
-    def __init__(self, column: str | None, encoder: ImageEncoder | str | None) -> None:
+    def __init__(
+        self, column: str | None, encoder: ImageEncoder | str | RecordedName | None
+    ) -> None:
         self.column = column
         self.encoder = encoder
 

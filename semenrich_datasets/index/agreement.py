@@ -31,6 +31,7 @@ CANDIDATE_SCHEMA = pa.schema(
         ("usage", pa.int64()),
         ("speaks", pa.int64()),
         ("together", pa.list_(pa.int64())),
+        ("together_reports", pa.list_(pa.int64())),
     ]
 )
 AGREEMENT_SCHEMA = pa.schema(
@@ -54,19 +55,20 @@ class Agreement:
             say what they say: "bones intact" does not speak of the spine.
         speaks_with (`scipy.sparse.csr_array` of shape `(n_units, c)`, int64): Of the reports that
             hold a unit, those that speak of its topic.
-        together (`np.ndarray` of shape `(c, c)`, bool): Whether some report says both.
+        together (`np.ndarray` of shape `(c, c)`, int64): Reports that say both.
     """
 
     candidate_ids: NDArray[np.int64]
     usage: NDArray[np.int64]
     speaks: NDArray[np.int64]
     speaks_with: sparse.csr_array
-    together: NDArray[np.bool_]
+    together: NDArray[np.int64]
 
     def to_tables(self) -> tuple[pa.Table, pa.Table]:
         """Writes it as two tables, of `CANDIDATE_SCHEMA` and `AGREEMENT_SCHEMA`."""
         partners = [np.flatnonzero(row).tolist() for row in self.together]
-        figures = (self.candidate_ids, self.usage, self.speaks, partners)
+        reports = [row[row > 0].tolist() for row in self.together]
+        figures = (self.candidate_ids, self.usage, self.speaks, partners, reports)
         candidates = pa.table(dict(zip(CANDIDATE_SCHEMA.names, figures, strict=True)))
         pairs = self.speaks_with.tocoo()
         columns = (pairs.row, self.candidate_ids[pairs.col], pairs.data)
@@ -77,11 +79,12 @@ class Agreement:
     def from_tables(cls, candidates: pa.Table, agreement: pa.Table, n_units: int) -> Agreement:
         """Reads what `to_tables` wrote."""
         ids, usage, speaks = (
-            candidates.column(name).to_numpy() for name in CANDIDATE_SCHEMA.names[:-1]
+            candidates.column(name).to_numpy() for name in CANDIDATE_SCHEMA.names[:3]
         )
-        together = np.zeros((len(ids), len(ids)), dtype=np.bool_)
-        for row, partners in enumerate(candidates.column("together").to_pylist()):
-            together[row, partners] = True
+        together = np.zeros((len(ids), len(ids)), dtype=np.int64)
+        pairs = (candidates.column(name).to_pylist() for name in CANDIDATE_SCHEMA.names[3:])
+        for row, (partners, reports) in enumerate(zip(*pairs, strict=True)):
+            together[row, partners] = reports
         place = {unit: column for column, unit in enumerate(ids.tolist())}
         rows = agreement.column("unit_id").to_numpy()
         columns = [place[unit] for unit in agreement.column("candidate_id").to_pylist()]
@@ -116,27 +119,19 @@ def fit_agreement(
     candidate_ids, usage = choose_candidates(sentences, units, membership.shape[0])
     chosen = [readings[unit] for unit in candidate_ids.tolist()]
     topics = [_topic(reading, lexicon) for reading in chosen]
-    said = _at_most_one(membership @ statements(readings, chosen))
+    said = _at_most_one(membership @ _statements(readings, chosen))
     spoken = _at_most_one(membership @ _pairs(readings, topics, _speaks))
     return Agreement(
         candidate_ids,
         usage,
         np.asarray(spoken.sum(axis=0)).ravel(),
         sparse.csr_array(membership.T @ spoken),
-        together=(said.T @ said).toarray() > 0,
+        together=(said.T @ said).toarray().astype(np.int64),
     )
 
 
-def statements(readings: Sequence[Reading], candidates: Sequence[Reading]) -> sparse.csr_array:
-    """Tells what units say of what candidates say, in whatever words.
-
-    Args:
-        readings (`Sequence[Reading]` of length `n`): The units, read.
-        candidates (`Sequence[Reading]` of length `c`): The candidates, read.
-
-    Returns:
-        `scipy.sparse.csr_array` of shape `(n, c)`, int64: 1 where a candidate follows from a unit.
-    """
+def _statements(readings: Sequence[Reading], candidates: Sequence[Reading]) -> sparse.csr_array:
+    """Returns 1 where a candidate follows from a unit, in whatever words."""
     return _pairs(readings, [one.logic for one in candidates], _says)
 
 

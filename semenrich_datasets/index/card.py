@@ -56,7 +56,7 @@ enriched = dataset.map(SemEnricher(index, text_column="{text_column}"), batched=
 _WHOLE = """It holds every distinct sentence of that corpus, rare ones of single patients included.
   Treat it as you treat the reports."""
 _SHARED = """It is the shared form: it holds the sentences that may be added to other reports and
-  that at least {least} patients hold, no abnormal one among them, and counts in steps of {least}."""
+  that {least} patients or more hold, no abnormal one among them, and counts in steps of {least}."""
 
 
 def index_card(config: IndexConfig, sentences: pa.Table, units: pa.Table) -> str:

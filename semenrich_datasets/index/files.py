@@ -11,10 +11,13 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from semenrich_datasets.index.strict_json import parse_json
 
 FORMAT_VERSION = 4
 CONFIG_NAME = "config.json"
@@ -34,6 +37,9 @@ DATA_FILES = {
 }
 #: Writes one data file; the same index writes the same bytes.
 Writer = Callable[[BinaryIO], None]
+# Bytes of config.json: that of an index has some two thousand.
+_MOST_CONFIG = 2**20
+_SHA256 = re.compile("[0-9a-f]{64}")
 HUB_PATTERNS = [CONFIG_NAME, CARD_NAME, *(f"{name}-*{end}" for name, end in DATA_FILES.items())]
 
 
@@ -121,10 +127,12 @@ def read_config(folder: Path) -> dict[str, Any]:
         msg = f"no index in {folder}: {CONFIG_NAME} is missing; make one with FindingsIndex.build"
         raise IndexFileError(msg)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        version = int(config["format_version"])
+        config = parse_json(path.read_bytes(), _MOST_CONFIG)
+        version = config["format_version"]
+        if type(version) is not int:
+            raise ValueError(f"expected a number for format_version, found {version!r:.80}")
     except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, "it is not the JSON of an index") from error
+        raise damaged(path, f"it is not the JSON of an index ({error})") from error
     if version < FORMAT_VERSION:
         msg = f"{path} was written by an older semenrich: build the index anew"
         raise IndexFileError(msg)
@@ -136,25 +144,55 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise IndexFileError(msg)
     body = {key: value for key, value in config.items() if key != "digest"}
     if config.get("digest") != _digest(body):
-        raise _damaged(path, "its digest does not match its content")
+        raise damaged(path, "its digest does not match its content")
+    _check_entries(path, config.get("files"))
     return dict(config)
 
 
-def data_path(folder: Path, config: dict[str, Any], stem: str, *, verify: bool = True) -> Path:
-    """Gives the path of a data file, its content checked against the hash in config.json.
+def _check_entries(path: Path, files: Any) -> None:
+    """Raises `IndexFileError` unless each data file has its name, hash and size, and no other."""
+    if not isinstance(files, dict) or set(files) != set(DATA_FILES):
+        raise damaged(path, f"expected the files {', '.join(DATA_FILES)}, found others")
+    for stem, entry in files.items():
+        known = isinstance(entry, dict) and set(entry) == {"name", "sha256", "size"}
+        sha256, size = (entry["sha256"], entry["size"]) if known else ("", 0)
+        typed = type(size) is int and isinstance(sha256, str) and _SHA256.fullmatch(sha256)
+        if not typed or size < 0 or entry != _entry(stem, str(sha256), size):
+            msg = f"expected name, sha256 and size of the file {stem}, found {entry!r:.200}"
+            raise damaged(path, msg)
+
+
+def data_path(folder: Path, config: dict[str, Any], stem: str) -> Path:
+    """Gives the path of a data file, its size checked.
 
     Raises:
-        `IndexFileError`: When the file is missing, cut or edited.
+        `IndexFileError`: When the file is missing or cut.
     """
     entry = config["files"].get(stem, {})
     path = folder / Path(str(entry.get("name", stem))).name
     if not path.is_file():
-        raise _damaged(path, "it is missing")
+        raise damaged(path, "it is missing")
     if path.stat().st_size != entry["size"]:
-        raise _damaged(path, f"expected {entry['size']} bytes, found {path.stat().st_size}")
-    if verify and _file_sha256(path) != entry["sha256"]:
-        raise _damaged(path, "its SHA-256 does not match config.json")
+        raise damaged(path, f"expected {entry['size']} bytes, found {path.stat().st_size}")
     return path
+
+
+def open_data(folder: Path, config: dict[str, Any], stem: str) -> BinaryIO:
+    """Opens a data file whose content has been checked against the hash in config.json.
+
+    Returns:
+        `BinaryIO`: At its start. What is read of it is what was checked, whatever takes its place.
+
+    Raises:
+        `IndexFileError`: When the file is missing, cut or edited.
+    """
+    path = data_path(folder, config, stem)
+    file = path.open("rb")
+    if hashlib.file_digest(file, "sha256").hexdigest() != config["files"][stem]["sha256"]:
+        file.close()
+        raise damaged(path, "its SHA-256 does not match config.json")
+    file.seek(0)
+    return file
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -202,7 +240,8 @@ def _digest(body: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _damaged(path: Path, reason: str) -> IndexFileError:
+def damaged(path: Path, reason: str) -> IndexFileError:
+    """Gives the error of a file that is not as an index writes it, with the way out."""
     return IndexFileError(
         f"{path} is damaged: {reason}; fetch the index again with "
         "FindingsIndex.from_pretrained(..., force_download=True) or build it anew"

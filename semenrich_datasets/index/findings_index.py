@@ -34,11 +34,12 @@ from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence_graph
 from semenrich_datasets.index.coverage import Coverage, coverage, warn_of_unread
 from semenrich_datasets.index.embedding import Encoder, load_encoder
-from semenrich_datasets.index.files import Writer, index_digest, write_index
+from semenrich_datasets.index.files import IndexFileError, Writer, index_digest, write_index
 from semenrich_datasets.index.image_embedding import ImageEncoder
 from semenrich_datasets.index.location import Location, find_index
 from semenrich_datasets.index.parts import part_writers, read_parts
 from semenrich_datasets.index.pushing import upload_index
+from semenrich_datasets.index.recorded_names import RecordedName
 from semenrich_datasets.index.sharing import share_parts
 from semenrich_datasets.index.silence import SilenceModel
 from semenrich_datasets.index.units import Unit, UnitFinder
@@ -61,8 +62,8 @@ class FindingsIndex:
             (normalized), `text` (most common spelling), `occurrences`, `reports` that hold it,
             `cluster_id` (-1 noise), `unit_id`, `sign`, `centrality` (cosine to its unit's mean),
             `transferable` (whether it may be proposed to other reports by what it says),
-            `holders` (different patients that hold it), `rebuilt` (it in known words; None where it
-            must stay with its patients).
+            `holders` (different patients that hold it), `rebuilt` (it in known words; empty where
+            it must stay with its patients).
         unit_table (`pyarrow.Table`): A row per unit, what sentences say in whatever words:
             `unit_id`, `text` (its most common sentence), `content`, `sign`, `sign_share` (of its
             occurrences with that sign), `sentences`, `occurrences`, `support` (different reports
@@ -219,10 +220,8 @@ class FindingsIndex:
         return cls._open(location, encoder=encoder)
 
     @classmethod
-    def _open(
-        cls, location: Location, *, verify: bool = True, encoder: Encoder | str | None = None
-    ) -> FindingsIndex:
-        parts, digest = read_parts(location.folder(), verify=verify)
+    def _open(cls, location: Location, *, encoder: Encoder | str | None = None) -> FindingsIndex:
+        parts, digest = read_parts(location.folder())
         index = cls(*parts, encoder=encoder)
         index._remember(digest, location)
         return index
@@ -386,7 +385,7 @@ class FindingsIndex:
             self.search,
             self.reader,
             splitter_of(self.config.preset).normalize,
-            partial(load_encoder, self.encoder or self.config.embedder),
+            partial(load_encoder, self.encoder or RecordedName(self.config.embedder)),
             by_content=self.config.preset != "paper",
         )
 
@@ -397,7 +396,11 @@ def _open_again(digest: str, location: Location) -> FindingsIndex:
     if index is not None:
         return index
     location.check(digest)
-    return FindingsIndex._open(location, verify=False)
+    index = FindingsIndex._open(location)
+    if index.digest != digest:
+        # Another was saved there in between.
+        raise IndexFileError(location.gone(digest))
+    return index
 
 
 def _make_again(digest: str, parts: tuple[Any, ...]) -> FindingsIndex:

@@ -125,7 +125,7 @@ def may_travel(sentences: pa.Table) -> pa.ChunkedArray:
         be rebuilt from the words of the lexicon.
     """
     supported = pc.greater_equal(sentences.column("holders"), MIN_SUPPORT)
-    return pc.and_(supported, pc.is_valid(sentences.column("rebuilt")))
+    return pc.and_(supported, pc.not_equal(sentences.column("rebuilt"), ""))
 
 
 def travelling_texts(sentences: pa.Table, n_units: int) -> list[str | None]:

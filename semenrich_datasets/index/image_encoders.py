@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from semenrich_datasets.index.embedding import encoder_name, is_sentence_transformer
+from semenrich_datasets.index.model_files import check_model_files, check_weights
+from semenrich_datasets.index.recorded_names import RecordedName, fetch_model
 from semenrich_datasets.index.weights import weights_digest
 
 if TYPE_CHECKING:
@@ -38,15 +40,19 @@ class ImageEncoder(Protocol):
         ...
 
 
-def load_image_encoder(encoder: str | os.PathLike[str] | ImageEncoder) -> ImageEncoder:
+def load_image_encoder(
+    encoder: str | os.PathLike[str] | ImageEncoder | RecordedName,
+) -> ImageEncoder:
     """Gives an image encoder from its name, its folder, or itself.
 
-    Code from the Hub is never run. Models run in float32, on a GPU where there is one.
+    Code of a model is never run, and pickled weights are not read. Models run in float32, on a
+    GPU where there is one.
 
     Args:
-        encoder (`str`, `os.PathLike` or [`ImageEncoder`]): the Hub id or folder of a vision model
-            of `transformers` with its image processor (CLIP, SigLIP, DINO, ViT, ConvNeXt, ...) or
-            of a SentenceTransformer that encodes images; what [`image_encoder_name`] gave for one;
+        encoder (`str`, `os.PathLike`, [`ImageEncoder`] or [`RecordedName`]): the Hub id or folder
+            of a vision model of `transformers` with its image processor (CLIP, SigLIP, DINO, ViT,
+            ConvNeXt, ...) or of a SentenceTransformer that encodes images; what
+            [`image_encoder_name`] gave for one;
             or any object with `encode`.
 
     Returns:
@@ -59,6 +65,11 @@ def load_image_encoder(encoder: str | os.PathLike[str] | ImageEncoder) -> ImageE
         ValueError: if the model gives no vector for an image, or its digest is not that of a name
             of [`image_encoder_name`].
     """
+    if isinstance(encoder, RecordedName):
+        repo, expected = encoder.parts()
+        recorded = _load(fetch_model(repo), shown=repo)
+        encoder.check(expected, recorded.name.rpartition("@")[2])
+        return recorded
     if not isinstance(encoder, str | os.PathLike):
         return _from_object(encoder)
     name, digest = os.fspath(encoder), ""
@@ -95,12 +106,16 @@ def cache_name(encoder: ImageEncoder) -> str | None:
 class _VisionModel:
     """A frozen vision model of `transformers` and its image processor."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, shown: str) -> None:
         from transformers import AutoImageProcessor, AutoModel
 
         self._processor = AutoImageProcessor.from_pretrained(origin, trust_remote_code=False)
         model, loading = AutoModel.from_pretrained(
-            origin, trust_remote_code=False, dtype="float32", output_loading_info=True
+            origin,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype="float32",
+            output_loading_info=True,
         )
         # What the files lack was drawn at random: a pooler, often, of a model that classifies.
         random = set(loading["missing_keys"])
@@ -111,7 +126,7 @@ class _VisionModel:
         if lacking := {key for key in random if "pooler" not in key and "mask_token" not in key}:
             raise ValueError(f"the files lack {len(lacking)} weights, such as {min(lacking)}")
         self._network = model.eval().to(_device())
-        self.name = f"{_shown(origin)}@{_digest(model, self._processor, random)}"
+        self.name = f"{shown}@{_digest(model, self._processor, random)}"
 
     def encode(self, images: list[Image.Image], /) -> Any:
         import torch
@@ -138,13 +153,11 @@ class _VisionModel:
 class _SentenceTransformerImages:
     """A SentenceTransformer, asked for images."""
 
-    def __init__(self, model: SentenceTransformer, origin: str | None = None) -> None:
+    def __init__(self, model: SentenceTransformer, shown: str) -> None:
         self._model = model
-        if origin is None:
-            origin = encoder_name(model).partition("@")[0]
         processor = getattr(model[0], "processor", None)
         processor = getattr(processor, "image_processor", processor)
-        self.name = f"{_shown(origin)}@{_digest(model, processor)}"
+        self.name = f"{shown}@{_digest(model, processor)}"
 
     def encode(self, images: list[Image.Image], /) -> Any:
         # Its types know of sentences alone in version 5.
@@ -157,7 +170,8 @@ _Loaded = _VisionModel | _SentenceTransformerImages
 
 def _from_object(encoder: ImageEncoder) -> ImageEncoder:
     if is_sentence_transformer(encoder):
-        images = _SentenceTransformerImages(encoder)
+        origin = encoder_name(encoder).partition("@")[0]
+        images = _SentenceTransformerImages(encoder, _shown(origin))
         _check(images, images.name)
         return images
     if not isinstance(encoder, ImageEncoder):
@@ -169,17 +183,23 @@ def _from_object(encoder: ImageEncoder) -> ImageEncoder:
     return encoder
 
 
-def _load(origin: str) -> _Loaded:
+def _load(origin: str, shown: str = "") -> _Loaded:
+    """Loads a folder or a Hub id; its name begins with `shown`, or tells where it came from."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import is_sentence_transformer_model
 
+    shown = shown or _shown(origin)
     try:
         model: _Loaded
         if is_sentence_transformer_model(origin):
-            loaded = SentenceTransformer(origin, trust_remote_code=False)
-            model = _SentenceTransformerImages(loaded, origin)
+            check_model_files(origin)
+            loaded = SentenceTransformer(
+                origin, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+            )
+            model = _SentenceTransformerImages(loaded, shown)
         else:
-            model = _VisionModel(origin)
+            check_weights(origin)
+            model = _VisionModel(origin, shown)
     except (OSError, ValueError) as error:
         raise OSError(
             "expected the folder or Hub id of a vision model with its image processor, found "

@@ -44,11 +44,12 @@ class Location:
         try:
             found = read_config(self.folder())["digest"]
         except (IndexFileError, OSError) as error:
-            raise IndexFileError(self._gone(digest)) from error
+            raise IndexFileError(self.gone(digest)) from error
         if found != digest:
-            raise IndexFileError(self._gone(digest))
+            raise IndexFileError(self.gone(digest))
 
-    def _gone(self, digest: str) -> str:
+    def gone(self, digest: str) -> str:
+        """Says that the index with a digest is not here any more."""
         place = self.repo_id or self.path
         return (
             f"the index {digest[:12]} is not at {place} any more: load it again with "

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
+from semenrich_datasets.index.vector_files import MappedFile, check_vectors
+
 Vectors = npt.NDArray[np.float32]
 Distances = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -151,6 +153,7 @@ def nearest(index: Any, queries: Vectors, k: int) -> tuple[Vectors, Ids]:
     queries = np.ascontiguousarray(queries, dtype=np.float32)
     if queries.ndim != 2 or queries.shape[1] != index.d:
         raise ValueError(f"expected queries of shape (q, {index.d}), found {queries.shape}")
+    _check_mapped(index)
     similarities, ids = index.search(queries, k)
     similarities[ids < 0] = -np.inf
     return similarities, ids
@@ -158,28 +161,44 @@ def nearest(index: Any, queries: Vectors, k: int) -> tuple[Vectors, Ids]:
 
 def write_search_index(index: Any, file: BinaryIO) -> None:
     """Writes an index to one FAISS file, open for writing."""
+    _check_mapped(index)
     faiss = faiss_module()
     faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
-def load_search_index(path: str | os.PathLike[str]) -> Any:
+def load_search_index(file: BinaryIO, rows: int) -> Any:
     """Gives the index of a FAISS file, its vectors mapped from the file and shared by processes.
 
     Args:
-        path (`str` or `os.PathLike`): a file of `write_search_index`; it must stay unchanged while
-            the index is in use.
+        file (`BinaryIO`): Of `write_search_index`, open at its start and of a name; it must stay
+            unchanged while the index is in use.
+        rows (`int`): vectors that it must have.
 
     Returns:
-        `faiss.Index`: read-only.
+        `faiss.Index`: read-only. It keeps the file open: a search in a file that has been cut or
+        written since raises `IndexFileError`.
 
     Raises:
-        ValueError: if the file is no FAISS index, or is cut short.
+        ValueError: if the file is none of `write_search_index`, or of another number of vectors.
     """
+    mapped = MappedFile(file)
+    check_vectors(file, rows)
     faiss = faiss_module()
     try:
-        return faiss.read_index(os.fspath(path), faiss.IO_FLAG_MMAP_IFC)
+        index = faiss.read_index(file.name, faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
-        raise ValueError(f"{os.fspath(path)} is not a whole FAISS index: {error}") from error
+        raise ValueError(f"{file.name} is not a whole FAISS index: {error}") from error
+    mapped.check_place()
+    # FAISS's classes refuse attributes of others.
+    index.__dict__["mapped_file"] = mapped
+    return index
+
+
+def _check_mapped(index: Any) -> None:
+    """Raises `IndexFileError` where the file that an index is mapped from is not whole any more."""
+    mapped = getattr(index, "mapped_file", None)
+    if mapped is not None:
+        mapped.check()
 
 
 def _build(vectors: Vectors, metric: int) -> Any:

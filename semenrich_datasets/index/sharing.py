@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
 
-from semenrich_datasets.index.agreement import Agreement, statements
+from semenrich_datasets.index.agreement import Agreement
 from semenrich_datasets.index.building import IndexParts
 from semenrich_datasets.index.config import IndexConfig
 from semenrich_datasets.index.holders import MIN_SUPPORT, may_travel
@@ -25,6 +25,7 @@ from semenrich_datasets.index.neighbors import build_search_index
 from semenrich_datasets.index.silence import LogOdds, SilenceModel, TopicCounts
 from semenrich_datasets.index.units import number_units
 from semenrich_datasets.reading import Lexicon
+from semenrich_datasets.reading.signs import NOISE
 
 # What is an average over few reports would tell one of them if it were exact.
 _DECIMALS = 2
@@ -101,10 +102,12 @@ def _config(config: IndexConfig) -> IndexConfig:
 def _sentences(kept: pa.Table, unit_ids: NDArray[np.int64]) -> pa.Table:
     """Returns the rows that stay, with rounded figures and the new numbers of their units."""
     names = ("occurrences", "reports", "holders")
+    clusters = [str(one) if one != NOISE else "" for one in kept.column("cluster_id").to_pylist()]
     return _replace(
         kept,
         **{name: round_counts(kept.column(name)) for name in names},
         text=kept.column("rebuilt").to_pylist(),
+        cluster_id=number_units(clusters)[0],
         unit_id=unit_ids,
         centrality=kept.column("centrality").to_numpy().round(_DECIMALS),
     )
@@ -120,13 +123,17 @@ def _units(table: pa.Table, units: NDArray[np.int64], sentences: pa.Table) -> pa
         name: kept.column(name).to_numpy().round(_DECIMALS)
         for name in ("sign_share", "position", "x", "y")
     }
+    # Rounded one by one they can be more than all of them rounded.
+    left = np.bincount(owners, sentences.column("occurrences").to_numpy(), len(units))
+    occurrences = np.maximum(round_counts(kept.column("occurrences")), left.astype(np.int64))
     return _replace(
         kept,
-        **{name: round_counts(kept.column(name)) for name in ("occurrences", "support")},
+        support=round_counts(kept.column("support")),
+        occurrences=occurrences,
         **averages,
         unit_id=np.arange(len(units)),
         text=[first[unit] for unit in range(len(units))],
-        sentences=np.bincount(owners[owners >= 0], minlength=len(units)),
+        sentences=np.bincount(owners, minlength=len(units)),
     )
 
 
@@ -153,33 +160,13 @@ def _agreement(parts: IndexParts, units: NDArray[np.int64]) -> Agreement:
     ids = np.array([new_ids[unit] for unit in exact.candidate_ids.tolist()], dtype=np.int64)
     usage = round_counts(exact.usage)
     order = np.lexsort((ids, -usage))
-    together = exact.together & _said_together(parts)
     return Agreement(
         ids[order],
         usage[order],
         round_counts(exact.speaks[order]),
         _rounded(exact.speaks_with[units][:, order]),
-        together=together[np.ix_(order, order)],
+        together=round_counts(exact.together)[np.ix_(order, order)],
     )
-
-
-def _said_together(parts: IndexParts) -> NDArray[np.bool_]:
-    """Tells which two candidates are known to be made both by `MIN_SUPPORT` reports.
-
-    The reports that hold both of two units, or one that says it all, are among them; what a report
-    or two say is of those reports alone.
-    """
-    texts = parts.unit_table.column("text").to_pylist()
-    readings = list(map(parts.reader.read, texts))
-    chosen = [readings[unit] for unit in parts.agreement.candidate_ids.tolist()]
-    said = statements(readings, chosen)
-    support = parts.unit_table.column("support").to_numpy()
-    shared = sparse.csr_array(parts.cooccurrence >= MIN_SUPPORT).astype(np.int64)
-    alone = sparse.diags_array(
-        (support >= MIN_SUPPORT).astype(np.int64), format="csr", dtype=np.int64
-    )
-    found: NDArray[np.bool_] = (said.T @ (shared + alone) @ said).toarray() > 0
-    return found
 
 
 def _silence(model: SilenceModel, lexicon: Lexicon) -> SilenceModel:

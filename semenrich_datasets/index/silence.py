@@ -54,6 +54,7 @@ WEIGHT_SCHEMA = pa.schema(
         ("image_weights", pa.list_(pa.float32())),
     ]
 )
+SCALING_SCHEMA = pa.schema([("mean", pa.float32()), ("factor", pa.float32())])
 
 
 class TopicCounts(NamedTuple):

@@ -82,7 +82,7 @@ def sentence_table(
         [reading.understood for reading in readings],
         [reading.is_transferable for reading in readings],
         holders,
-        list(rebuilt),
+        [text or "" for text in rebuilt],
     ]
     return _table(columns, SENTENCE_SCHEMA)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semenrich_datasets.index.embedding import Encoder
+from semenrich_datasets.index.recorded_names import RecordedName
 from semenrich_datasets.reading import Reader
 from semenrich_trainers.rewards.sections import SectionReward
 from semenrich_trainers.sentence_vectors import SentenceVectors
@@ -21,7 +22,8 @@ class SetDistanceReward(SectionReward):
 
     Args:
         distance (`str`, *optional*, defaults to `"chamfer"`): "chamfer", "matching" or "energy".
-        encoder (`Encoder` or `str`, *optional*): Of sentences; all-MiniLM-L6-v2 by default.
+        encoder (`Encoder`, `str` or `RecordedName`, *optional*): Of sentences; all-MiniLM-L6-v2 by
+            default.
         reader ([`Reader`], *optional*): Tells signs and sides; the chest X-ray one by default.
         findings_column (`str`, *optional*, defaults to `"findings"`): Column of the reference
             findings.
@@ -35,7 +37,7 @@ class SetDistanceReward(SectionReward):
     def __init__(
         self,
         distance: Distance = "chamfer",
-        encoder: Encoder | str | None = None,
+        encoder: Encoder | str | RecordedName | None = None,
         reader: Reader | None = None,
         *,
         findings_column: str = "findings",

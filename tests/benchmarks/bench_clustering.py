@@ -104,7 +104,7 @@ def approximation(measured, vectors, n=50_000):
 def _worker(path, queries, together, answers):
     faiss_module()
     before = psutil.Process().memory_full_info().pss
-    index = load_search_index(path)
+    index = load_search_index(Path(path).open("rb"), 100_000)  # noqa: SIM115 (it stays open)
     nearest(index, queries, 5)
     together.wait()
     answers.put(psutil.Process().memory_full_info().pss - before)

@@ -13,6 +13,7 @@ from semenrich_datasets.index.files import (
     IndexFileError,
     data_path,
     index_digest,
+    open_data,
     read_config,
     replace_text,
     write_index,
@@ -157,16 +158,16 @@ def test_a_missing_data_file(folder):
 def test_a_cut_data_file(folder):
     config = read_config(folder)
     data_path(folder, config, "vectors").write_text("vect")
-    for verify in (True, False):
+    for read in (data_path, open_data):
         with pytest.raises(IndexFileError, match="expected 12 bytes, found 4"):
-            data_path(folder, config, "vectors", verify=verify)
+            read(folder, config, "vectors")
 
 
 def test_an_edited_data_file(folder):
     config = read_config(folder)
     data_path(folder, config, "units").write_text("units date")
     with pytest.raises(IndexFileError, match="SHA-256 does not match"):
-        data_path(folder, config, "units")
+        open_data(folder, config, "units")
 
 
 def test_a_config_cannot_point_out_of_its_folder(folder):

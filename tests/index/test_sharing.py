@@ -9,7 +9,6 @@ import pytest
 from fakes import MARKED, RARE, FakeEncoder, build_index, made_up_reports
 
 from semenrich_datasets import FindingsIndex, SemEnricher
-from semenrich_datasets.index.config import IndexConfig
 from semenrich_datasets.index.holders import MIN_SUPPORT
 from semenrich_datasets.index.sharing import round_counts, share_parts
 
@@ -120,13 +119,12 @@ def test_the_order_of_rows_tells_no_more_than_the_counts(folder):
 
 
 def test_two_statements_that_two_reports_make_both_are_not_told(full):
-    pairs = full.cooccurrence.copy()
-    pairs.data[:] = MIN_SUPPORT - 1
-    few = share_parts(full._parts._replace(cooccurrence=pairs))
-    kept = few.agreement.together
-    assert full.agreement.together.sum() > len(kept)
-    assert (kept == np.eye(len(kept), dtype=bool)).all()
-    assert not few.cooccurrence.nnz
+    kept = share_parts(full._parts).agreement.together
+    assert (kept % MIN_SUPPORT == 0).all() and kept.any()
+    exact = full.agreement.together
+    few = np.where(exact == exact.min(), MIN_SUPPORT - 1, exact)
+    parts = full._parts._replace(agreement=replace(full.agreement, together=few))
+    assert (share_parts(parts).agreement.together == 0).sum() == (few < MIN_SUPPORT).sum() > 0
 
 
 def test_the_prior_of_a_topic_hides_counts_of_few_reports(full):
@@ -177,8 +175,3 @@ def test_nothing_to_share_is_an_error():
     index = build_index([{"findings": "The lungs are clear."}], embedder=FakeEncoder())
     with pytest.raises(ValueError, match=r"3 patients hold: .*share=False"):
         index.shared()
-
-
-def test_an_index_of_before_is_not_shared(full):
-    old = {key: value for key, value in full.config.to_dict().items() if key != "shared"}
-    assert not IndexConfig.from_dict(old).shared
