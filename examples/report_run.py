@@ -246,7 +246,8 @@ def show_test_scores(
     scores = _evaluation(trainer, test, count, "test").evaluate()
     say(f"Scores of the first {min(count, len(test))} of {len(test)} test reports:")
     for name, value in scores.items():
-        say(f"  {name:<34} {value:.4f}")
+        if name.startswith("test_"):
+            say(f"  {name:<34} {value:.4f}")
     return scores
 
 
