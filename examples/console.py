@@ -6,35 +6,42 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
-import datasets
-import transformers
-from accelerate import PartialState
-
-import semenrich_datasets
-import semenrich_trainers
-
-_OURS = [
-    Path(__file__).parent,
-    *(Path(str(one.__file__)).parent for one in (semenrich_datasets, semenrich_trainers)),
-]
+_PACKAGES = ("semenrich_datasets", "semenrich_trainers")
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Ends the process with one line where our own code refuses something, by exit code 1.
 
-    What other libraries raise in the midst of a run keeps its traceback: it may be a bug.
+    Warnings are a line without the code that they come from. What other libraries raise in the
+    midst of a run keeps its traceback: it may be a bug.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
     except (ValueError, TypeError, OSError, ImportError) as error:
-        place = Path(traceback.extract_tb(error.__traceback__)[-1].filename).resolve()
-        if not any(place.is_relative_to(folder.resolve()) for folder in _OURS):
+        if not _is_ours(Path(traceback.extract_tb(error.__traceback__)[-1].filename)):
             raise
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"Warning: {message}", file=sys.stderr)
+
+
+def _is_ours(file: Path) -> bool:
+    # Found and not imported: to score reports nothing of the training need be installed.
+    specs = [find_spec(name) for name in _PACKAGES]
+    folders = [Path(str(one.origin)).parent for one in specs if one]
+    return any(
+        file.resolve().is_relative_to(folder.resolve())
+        for folder in (Path(__file__).parent, *folders)
+    )
 
 
 def be_quiet() -> None:
@@ -43,6 +50,9 @@ def be_quiet() -> None:
     The bar of the training and those of an index that is built stay, and so do warnings about
     weights that are missing.
     """
+    import datasets
+    import transformers
+
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
     for library in ("transformers", "trl", "torch", "peft"):
@@ -53,5 +63,7 @@ def be_quiet() -> None:
 
 def say(text: str) -> None:
     """Prints a line, once where there are several processes."""
+    from accelerate import PartialState
+
     if PartialState().is_main_process:
         print(text, flush=True)

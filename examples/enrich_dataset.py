@@ -123,7 +123,9 @@ def load_splits(args: EnrichArguments) -> DatasetDict:
     if len(splits) > 1:
         return splits
     train, test = hold_out(splits["train"], args.seed, args.test_size, most=None)
-    print(f"Held out of {args.dataset} as 'test', by patient: {len(test)} of {len(splits['train'])}")
+    print(
+        f"Held out of {args.dataset} as 'test', by patient: {len(test)} of {len(splits['train'])}"
+    )
     return DatasetDict(train=train, test=test)
 
 

@@ -26,7 +26,7 @@ from paired_tests import Figure, compare, holm, interval
 
 Options = dict[str, Any]
 
-METRICS = Path(__file__).parents[1] / "metrics"
+METRICS = Path(__file__).resolve().parents[1] / "metrics"
 # What a user can give where a metric cannot run, or runs in part.
 WAYS_OUT = {
     "chexbert_f1": "--set chexbert_f1.checkpoint=chexbert.pth",
@@ -333,6 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
 
+    datasets.disable_progress_bars()
     columns = load_columns(options.source, options.split, [options.references, *options.systems])
     systems = {name: columns[name] for name in options.systems}
     references = columns[options.references]

@@ -87,9 +87,8 @@ def main(argv: Sequence[str] | None = None) -> Dataset:
     # Not before the arguments are read, so that --help is quick.
     from accelerate import PartialState
     from accelerate.utils import gather_object
-    from transformers import set_seed
-
     from report_run import check_model
+    from transformers import set_seed
 
     from semenrich_datasets.report_files import check_target, save_reports
 

@@ -157,10 +157,10 @@ def check_columns(
         for argument, column in needed:
             if column not in names:
                 near = get_close_matches(column, names, 1)
-                meant = f": did you mean {near[0]!r}?" if near else ":"
+                meant = f"did you mean {near[0]!r}? " if near else ""
                 raise ValueError(
                     f"column {column!r} not found in the reports for {split}, found "
-                    f"{', '.join(names)}{meant} Name it with {argument}"
+                    f"{', '.join(names)}: {meant}name it with {argument}"
                 )
         if is_model_made and "image" not in names:
             raise ValueError(
