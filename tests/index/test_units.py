@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import UnusableEncoder, build_index, made_up_reports
+from fakes import FakeEncoder, UnusableEncoder, build_index, made_up_reports
 
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.index import Unit
@@ -211,10 +211,8 @@ def test_the_encoder_is_loaded_once_however_often_units_are_asked_for(monkeypatc
         loaded.append(embedder)
         return FakeEncoder()
 
+    index = build_index()
     monkeypatch.setattr("semenrich_datasets.index.findings_index.load_encoder", load)
-    index = FindingsIndex.build([{"findings": "Sutures seen. Lungs clear."}] * 5, "findings",
-                                embedder=FakeEncoder(), show_progress=False)  # fmt: skip
-    loaded.clear()
     for text in ("Foo bar baz.", "Qux quux.", "Corge grault."):
         index.units([text])
     assert len(loaded) == 1
