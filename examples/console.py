@@ -57,6 +57,7 @@ def be_quiet() -> None:
     transformers.utils.logging.disable_progress_bar()
     for library in ("transformers", "trl", "torch", "peft"):
         warnings.filterwarnings("ignore", category=FutureWarning, module=library)
+    warnings.filterwarnings("ignore", message=".*pin_memory.*no accelerator")
     # That images are read by PIL where torchvision is missing.
     logging.getLogger("transformers.utils.import_utils").setLevel(logging.ERROR)
 

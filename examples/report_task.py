@@ -84,6 +84,9 @@ def parse_arguments(config: type, recipe: str, argv: Sequence[str] | None = None
     is_phantom = not given & {"config", "dataset", "help"}
     if is_phantom:
         args += ["--config", str(RECIPES / recipe)]
+    elif not given & {"config", "eval_strategy", "help"}:
+        # Reports are held out to be evaluated with, which TRL's default would not do.
+        args += ["--eval_strategy", "steps" if "eval_steps" in given else "epoch"]
     classes: Any = [TaskArguments, config, ModelConfig]
     try:
         task, training, model = TrlParser(classes).parse_args_and_config(args)

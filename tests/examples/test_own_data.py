@@ -72,6 +72,7 @@ def test_own_reports_take_no_setting_of_the_phantom(
     own = ["--dataset", "my.csv", "--output_dir", str(tmp_path), "--bf16", "false"]
     task, args, model = parse_arguments(SemEnrichSFTConfig, "sft_phantom.yaml", own)
     assert (args.findings_column, args.max_steps, args.use_cpu) == ("findings", -1, False)
+    assert args.eval_strategy == "epoch"
     assert "No recipe (--config)" in capsys.readouterr().out
     named = [*own, "--model_name_or_path", "me/x"]
     task, args, model = parse_arguments(SemEnrichGRPOConfig, "grpo_phantom.yaml", named)
