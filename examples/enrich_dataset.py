@@ -5,7 +5,9 @@
         --push_to_hub me/my-reports-enriched --push_index_to_hub me/my-index
 
 Writes OUTPUT/index, OUTPUT/impression_index, and OUTPUT/data with a Parquet file per split, for
-`--index`, `--impression_index` and `--dataset` of the training scripts. The indexes are fitted on
+`--index`, `--impression_index` and `--dataset` of the training scripts; names of image files are
+opened, relative to the file or folder that they are read from, and the Parquet files hold the
+images. The indexes are fitted on
 the split "train" alone, so that nothing of a held-out report is learned; a dataset of one split is
 divided into "train" and "test" first, by patient where a column names patients, else by study.
 """
@@ -17,14 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from console import be_quiet, clear_errors
 from trl import TrlParser
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
     from semenrich_datasets import FindingsIndex, SemEnricher
-
-FILES = {".csv", ".json", ".jsonl", ".parquet"}
 
 
 @dataclass
@@ -81,9 +82,13 @@ def main(argv: Sequence[str] | None = None) -> DatasetDict:
     parser = TrlParser([EnrichArguments])  # type: ignore[list-item]
     (args,) = parser.parse_args_and_config(None if argv is None else list(argv))
     # Not before the arguments are read, so that --help is quick.
+    from report_indexes import build_impression_index
+
     from semenrich_datasets import FindingsIndex, SemEnricher
     from semenrich_datasets.audit.summary import summarize
+    from semenrich_datasets.report_files import save_reports
 
+    be_quiet()
     reports = load_splits(args)
     preset: Literal["safe", "paper"] = "safe" if args.preset == "safe" else "paper"
     if args.index is None:
@@ -98,34 +103,32 @@ def main(argv: Sequence[str] | None = None) -> DatasetDict:
     impressions = None
     train = reports["train"]
     if args.impression_column in train.column_names and any(train[args.impression_column]):
-        said = train.select_columns([args.impression_column])
-        impressions = FindingsIndex.build(said, args.impression_column, preset=preset)
+        impressions = build_impression_index(train, args.impression_column, preset)
         impressions.save_pretrained(Path(args.output, "impression_index"))
     folder = Path(args.output, "data")
     folder.mkdir(parents=True, exist_ok=True)
     for name, split in enriched.items():
-        split.to_parquet(folder / f"{name}.parquet")
+        save_reports(split, str(folder / f"{name}.parquet"))  # with the images themselves
         print(f"[{name}]\n{summarize(split, enricher)}")
+    print(f"-> {args.output}")
     push(args, index, impressions, enriched, enricher)
     return enriched
 
 
 def load_splits(args: EnrichArguments) -> DatasetDict:
     """Gives the dataset with its splits, "train" among them."""
-    from datasets import DatasetDict, load_dataset
-    from report_data import hold_out
+    from datasets import DatasetDict
+    from report_data import hold_out, load_named_splits
 
-    from semenrich_datasets.report_files import load_reports
-
-    if args.dataset == "phantom" or Path(args.dataset).suffix in FILES:
-        splits = DatasetDict(train=load_reports(args.dataset))
-    else:
-        splits = load_dataset(args.dataset)
+    splits = DatasetDict(load_named_splits(args.dataset))
     if "train" not in splits:
-        raise ValueError(f"expected a split 'train', found {', '.join(splits)}")
+        raise ValueError(f"expected a split 'train' in {args.dataset}, found {', '.join(splits)}")
     if len(splits) > 1:
         return splits
     train, test = hold_out(splits["train"], args.seed, args.test_size, most=None)
+    print(
+        f"Held out of {args.dataset} as 'test', by patient: {len(test)} of {len(splits['train'])}"
+    )
     return DatasetDict(train=train, test=test)
 
 
@@ -163,4 +166,5 @@ def push(
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors():
+        main()

@@ -1,12 +1,12 @@
 """Scores generated reports against references with every metric that can run here.
 
     python examples/evaluate_reports.py reports.csv --references findings \
-        --systems ours baseline --output scores --set finding_f1.index=my-index
+        --systems baseline ours --output scores --set finding_f1.index=my-index
 
 `reports.csv` (or .json, .jsonl, .parquet, or a data set on the Hub) has a column of references and
 one per system. Writes scores/scores.json and scores/scores.md: every figure with its 95 % interval,
-what was left out and why, and for each system after the first, which it is compared with, the
-difference of each figure with its interval (paired bootstrap) and p-value (approximate
+what was left out and why, and for each system after the first what it has more than the first:
+the difference of each figure with its interval (paired bootstrap) and p-value (approximate
 randomisation), also corrected for all figures of all systems (Holm). `--set METRIC.OPTION=VALUE`
 hands an option to a metric, such as `chexbert_f1.checkpoint=chexbert.pth` or
 `bertscore.model_type=...`.
@@ -21,11 +21,18 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+from console import clear_errors
 from paired_tests import Figure, compare, holm, interval
 
 Options = dict[str, Any]
 
-METRICS = Path(__file__).parents[1] / "metrics"
+METRICS = Path(__file__).resolve().parents[1] / "metrics"
+# What a user can give where a metric cannot run, or runs in part.
+WAYS_OUT = {
+    "chexbert_f1": "--set chexbert_f1.checkpoint=chexbert.pth",
+    "radgraph_f1": "--set radgraph_f1.archive=radgraph.tar.gz",
+    "finding_cluster_f1": "--set finding_f1.index=INDEX",
+}
 PACKAGES = {"sacrebleu": "sacrebleu", "bert_score": "bert-score", "comet": "unbabel-comet"}
 BUILDERS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 
@@ -111,7 +118,7 @@ def score_radgraph(
 def score_findings(
     predictions: list[str], references: list[str], options: Options
 ) -> dict[str, Figure]:
-    """Precision, recall and F1 of assertions and, with an index, of clusters, by sign."""
+    """Precision, recall and F1 of assertions and, with an index, of clusters, by sign; a score."""
     results = _run_module("finding_f1", predictions, references, options)
     rows = results["finding_per_report"]
     figures: dict[str, Figure] = {}
@@ -129,7 +136,7 @@ def score_findings(
                 "example_f1": Figure.mean(scores),
             }
             figures |= {f"finding_{unit}{name}_{sign}": f for name, f in by_name.items()}
-    return figures
+    return figures | {"finding_score": Figure.mean([row["score"] for row in rows])}
 
 
 SCORERS = {
@@ -157,6 +164,8 @@ def load_columns(source: str, split: str, columns: Sequence[str]) -> dict[str, l
     """The named text columns of a file or of a data set on the Hub; no text is an empty text."""
     builder = BUILDERS.get(Path(source).suffix)
     if builder:
+        if not Path(source).is_file():
+            raise FileNotFoundError(f"no file {source}: expected generated reports")
         # Or a report that says "None" is none, and so is an empty one.
         literal = {"keep_default_na": False} if builder == "csv" else {}
         table = datasets.load_dataset(builder, data_files=source, split="train", **literal)
@@ -183,24 +192,28 @@ def score_all(
             found = scorer(texts, references * len(systems), options.get(name, {}))
         # No package, no model, no network.
         except (ImportError, OSError) as error:
-            left_out[name] = _reason(error)
+            left_out[name] = _reason(name, error)
             continue
         for row, system in enumerate(systems):
             rows = slice(row * len(references), (row + 1) * len(references))
             figures[system] |= {name: figure[rows] for name, figure in found.items()}
+    if "index" not in options.get("finding_f1", {}):
+        name = "finding_cluster_f1"
+        left_out[name] = f"no index of findings is given ({WAYS_OUT[name]})"
     return figures, left_out
 
 
-def _reason(error: Exception) -> str:
+def _reason(name: str, error: Exception) -> str:
     reason = " ".join(str(error).split())[:300]
     package = PACKAGES.get(getattr(error, "name", None) or "")
-    return f"{reason} (pip install {package})" if package else reason
+    way_out = f"pip install {package}" if package else WAYS_OUT.get(name)
+    return f"{reason} ({way_out})" if way_out else reason
 
 
 def summarize(
     figures: dict[str, dict[str, Figure]], resamples: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """What is written: each system's figures, and each but the first compared with the first.
+    """What is written: each system's figures, and what each but the first has more than the first.
 
     `p_holm` is corrected for every comparison there is, of all figures and all systems: that any
     one below 0.05 in a whole table is chance has a probability of 5 %. `p_value` is for a figure
@@ -221,7 +234,7 @@ def summarize(
     first, *others = figures
     comparisons = {
         other: {
-            name: compare(figure, figures[other][name], resamples, seed)
+            name: compare(figures[other][name], figure, resamples, seed)
             for name, figure in figures[first].items()
         }
         for other in others
@@ -240,7 +253,7 @@ def to_markdown(summary: dict[str, Any]) -> str:
     comparisons = summary.get("comparisons", {})
     first = next(iter(systems))
     for other in comparisons:
-        head += ["difference" if len(comparisons) == 1 else f"{first} - {other}", "p", "p (Holm)"]
+        head += [f"{other} - {first}", "p", "p (Holm)"]
     lines = [_row(head), _row(["---"] * len(head))]
     for name in systems[first]:
         cells = [_figure(systems[system][name], "value") for system in systems]
@@ -250,6 +263,11 @@ def to_markdown(summary: dict[str, Any]) -> str:
             cells += [_figure(entry, "difference"), *p_values]
         lines.append(_row([name, *cells]))
     lines += ["", f"{summary['reports']} reports; 95 % bootstrap intervals in brackets."]
+    if "finding_example_f1_abnormal" in systems[first]:
+        lines.append(
+            "finding_example_f1: mean over reports, of which one where neither side says anything "
+            "of the sign counts 1."
+        )
     if comparisons:
         lines += _about_p_values(len(comparisons) * len(systems[first]), summary["resamples"])
     lines += [f"Empty reports of {who}: {n}." for who, n in summary["empty"].items() if n]
@@ -307,7 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--systems",
         required=True,
         nargs="+",
-        help="a column each; the first is compared with every other",
+        help="a column each; the first is the base that every other is compared with",
     )
     parser.add_argument("--output", type=Path, default=Path("scores"), help="a folder")
     parser.add_argument("--set", action="append", default=[], metavar="METRIC.OPTION=VALUE")
@@ -315,6 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
 
+    datasets.disable_progress_bars()
     columns = load_columns(options.source, options.split, [options.references, *options.systems])
     systems = {name: columns[name] for name in options.systems}
     references = columns[options.references]
@@ -339,4 +358,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors():
+        main()

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from console import be_quiet, clear_errors
 from trl import TrlParser
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class GenerateArguments:
     )
     split: str = field(
         default="test",
-        metadata={"help": "Split of a Hub id or a folder, or of a file with a column split."},
+        metadata={
+            "help": "Split, or all. Of a dataset without a split test: what training held out of "
+            "it; train is what it learned."
+        },
     )
     prompt: str | None = field(
         default=None,
@@ -83,15 +87,18 @@ def main(argv: Sequence[str] | None = None) -> Dataset:
     # Not before the arguments are read, so that --help is quick.
     from accelerate import PartialState
     from accelerate.utils import gather_object
+    from report_run import check_model
     from transformers import set_seed
 
     from semenrich_datasets.report_files import check_target, save_reports
 
+    be_quiet()
     check_target(args.output)
     state = PartialState()
     if args.vllm and state.num_processes > 1:
         msg = f"expected one process with --vllm, found {state.num_processes}: start with python"
         raise ValueError(msg)
+    check_model(args.model)
     set_seed(args.seed + state.process_index)
     studies = load_reports(args)
     share = studies.shard(state.num_processes, state.process_index, contiguous=True)
@@ -107,13 +114,16 @@ def main(argv: Sequence[str] | None = None) -> Dataset:
 
 def load_reports(args: GenerateArguments) -> Dataset:
     """Gives the studies to write about; those of the phantom are in no training set."""
+    from console import say
     from report_data import first_reports, load_studies
 
     from semenrich_datasets.phantom import load_phantom
+    from semenrich_trainers.run_recipe import trained_seed
 
     if args.dataset == "phantom":
         return load_phantom(args.test_reports or 200, seed=1, unsaid=0.0, habits="plain")
-    studies = load_studies(args.dataset, args.split)
+    studies, which = load_studies(args.dataset, args.split, trained_seed(args.model))
+    say(f"Writing about {which}")
     return first_reports(studies, args.test_reports or len(studies))
 
 
@@ -213,4 +223,5 @@ def add_reports(studies: Dataset, completions: Sequence[str]) -> Dataset:
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors():
+        main()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    CLIPImageProcessor,
+    CLIPImageProcessorPil,
     LevitConfig,
     LlamaConfig,
     LlavaConfig,
@@ -115,7 +115,7 @@ def build_vlm(
     chosen = SIZES[size]
     tokenizer = build_tokenizer(texts, chosen.vocabulary)
     processor = LlavaProcessor(
-        image_processor=CLIPImageProcessor(
+        image_processor=CLIPImageProcessorPil(
             size={"height": IMAGE_SIZE, "width": IMAGE_SIZE},
             do_center_crop=False,
             image_mean=[0.5] * 3,

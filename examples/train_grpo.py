@@ -4,56 +4,28 @@
     accelerate launch examples/train_grpo.py --config examples/recipes/grpo_qwen3_vl.yaml \
         --dataset me/my-reports-enriched --index me/my-index
 
-Each field of `TaskArguments` (report_task.py), `SemEnrichGRPOConfig` and TRL's `ModelConfig` is an
+The phantom has its recipe; for reports of your own name one with `--config`. Each field of
+`TaskArguments` (report_task.py), `SemEnrichGRPOConfig` and TRL's `ModelConfig` is an
 argument, and a line of the YAML file named by `--config`; see `--help`. A run that was cut off
 goes on from its last checkpoint; another recipe in the same folder is an error.
 """
 
 from collections.abc import Sequence
 
-from report_task import (
-    add_truth_evaluation,
-    format_reports,
-    load_task_splits,
-    log_test_scores,
-    open_indexes,
-    open_model,
-    parse_arguments,
-)
-from trl import get_peft_config
+from console import clear_errors
+from report_run import finish_run, prepare_run
 
-from semenrich_trainers import SemEnrichGRPOConfig, SemEnrichGRPOTrainer, last_checkpoint
+from semenrich_trainers import SemEnrichGRPOConfig, SemEnrichGRPOTrainer
 
 
 def main(argv: Sequence[str] | None = None) -> SemEnrichGRPOTrainer:
     """Trains, evaluates and saves."""
-    task, args, model_config = parse_arguments(SemEnrichGRPOConfig, "grpo_phantom.yaml", argv)
-    splits = load_task_splits(task, args)
-    index, impression_index = open_indexes(task, args, splits.train)
-    train = format_reports(splits.train, task, args, index)
-    validation = format_reports(splits.validation, task, args, index)
-    test = None if splits.test is None else format_reports(splits.test, task, args, index)
-    model, processor = open_model(task, model_config, args, train)
-    trainer = SemEnrichGRPOTrainer(
-        model,
-        args=args,
-        index=index,
-        impression_index=impression_index,
-        train_dataset=train,
-        eval_dataset=validation,
-        processing_class=processor,
-        peft_config=get_peft_config(model_config),
-    )
-    add_truth_evaluation(trainer, validation)
-    trainer.train(resume_from_checkpoint=last_checkpoint(args.output_dir))
-    log_test_scores(trainer, test, task.test_reports)
-    trainer.save_model()
-    trainer.save_state()
-    if args.push_to_hub:
-        trainer.push_to_hub()
-    trainer.accelerator.end_training()
+    run = prepare_run(SemEnrichGRPOConfig, "grpo_phantom.yaml", argv)
+    trainer = SemEnrichGRPOTrainer(**run.trainer)
+    finish_run(trainer, run)
     return trainer
 
 
 if __name__ == "__main__":
-    main()
+    with clear_errors():
+        main()

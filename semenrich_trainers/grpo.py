@@ -136,6 +136,7 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         )
         if not isinstance(reward_funcs, list):
             reward_funcs = [] if reward_funcs is None else [reward_funcs]
+        _check_weights(args, len(reward_funcs))
         super().__init__(
             reward_funcs=[
                 *make_rewards(args.rewards, context, args.reward_preset),
@@ -201,6 +202,16 @@ class SemEnrichGRPOTrainer(IndexCheckpoints, GRPOTrainer):
         written = [completion_text(completion) for completion in table["completion"]]
         missed = self._scorer.most_missed(written, list(table["extra"][self.findings_column]))
         log_table(self.args, "missed_clusters", missed, self.state.global_step)
+
+
+def _check_weights(args: SemEnrichGRPOConfig, own: int) -> None:
+    weights = args.reward_weights
+    if weights is not None and len(weights) != len(args.rewards) + own:
+        more = f" and {own} in reward_funcs" if own else ""
+        raise ValueError(
+            f"expected a weight for each of the rewards {', '.join(args.rewards)}{more}, found "
+            f"reward_weights {weights}: pass as many, or None"
+        )
 
 
 def _references(args: SemEnrichGRPOConfig) -> dict[str, str]:

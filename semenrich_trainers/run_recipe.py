@@ -318,10 +318,21 @@ def trained_prompt(model: str) -> Prompt | None:
         `str`, `list` or `None`: A text or messages, as a row's `prompt`; None where nothing says
         so, or where it differed from row to row.
     """
-    recipe = _read(Path(model, RECIPE_NAME))
-    if recipe is None and not Path(model).exists():
-        try:
-            recipe = _read(Path(hf_hub_download(model, RECIPE_NAME)))
-        except (HFValidationError, EntryNotFoundError, RepositoryNotFoundError):
-            return None
+    recipe = _recipe_of(model)
     return None if recipe is None else recipe["prompt"]
+
+
+def trained_seed(model: str) -> int:
+    """Gives the seed of a model's training, of [`trained_prompt`]; where nothing says so, TRL's."""
+    settings = (_recipe_of(model) or {}).get("settings") or {}
+    return int(settings.get("seed", TrainingArguments.seed))
+
+
+def _recipe_of(model: str) -> Recipe | None:
+    recipe = _read(Path(model, RECIPE_NAME))
+    if recipe is not None or Path(model).exists():
+        return recipe
+    try:
+        return _read(Path(hf_hub_download(model, RECIPE_NAME)))
+    except (HFValidationError, EntryNotFoundError, RepositoryNotFoundError):
+        return None

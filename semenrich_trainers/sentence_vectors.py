@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ class SentenceVectors:
 
     Args:
         encoder (`Encoder`, `str` or `RecordedName`, *optional*): As of
-            [`FindingsIndex.build`]; all-MiniLM-L6-v2 by default. Loaded when first needed.
+            [`FindingsIndex.build`]; all-MiniLM-L6-v2 by default. Loaded when first needed, and
+            once.
         reader ([`Reader`], *optional*): Tells sign and side; the chest X-ray one by default.
     """
 
@@ -50,11 +52,14 @@ class SentenceVectors:
             self._known.clear()
             new = list(dict.fromkeys(s for sentences in cut for s in sentences))
         if new:
-            encoder = load_encoder(self.encoder)
-            vectors = embed_sentences(new, encoder, show_progress=False)
+            vectors = embed_sentences(new, self._loaded, show_progress=False)
             readings = map(self.reader.read, new)
             self._known.update(zip(new, map(_mark, readings, vectors), strict=True))
         return [_stack([self._known[sentence] for sentence in sentences]) for sentences in cut]
+
+    @cached_property
+    def _loaded(self) -> Encoder:
+        return load_encoder(self.encoder)
 
     def __getstate__(self) -> dict[str, object]:
         # The default reader comes with the package: its lexicon need not travel.

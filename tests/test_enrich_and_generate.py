@@ -81,7 +81,7 @@ def test_splits_stay_and_the_index_is_fitted_on_train_alone(tmp_path, monkeypatc
         Dataset.from_list(made_up_reports(size)).to_json(folder / f"{name}.jsonl")
     fitted, index = [], build_index()
 
-    def build(reports, text_column, preset):
+    def build(reports, text_column, preset, show_progress=True):
         fitted.append((len(reports), text_column, preset))
         return index
 
@@ -103,7 +103,7 @@ def test_reports_are_generated_and_kept_beside_their_references(tmp_path, monkey
     target = tmp_path / "reports.jsonl"
     monkeypatch.setattr(generation, "SentenceVectors", lambda encoder: FakeVectors())
     files = ["--model", tmp_path / "model", "--dataset", tmp_path / "studies.parquet"]
-    settings = ["--best_of", best_of, "--max_new_tokens", "4", "--output", target]
+    settings = ["--best_of", best_of, "--max_new_tokens", "4", "--output", target, "--split", "all"]
     generate_reports.main(list(map(str, [*files, *settings])))
     table = pd.read_json(target, lines=True)
     assert list(table["findings"]) == studies["findings"]

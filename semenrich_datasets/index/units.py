@@ -267,12 +267,17 @@ class UnitFinder:
         unit = self._by_key.get(name) or self._by_key.get(own)
         return unit or Unit(NOISE, reading.sign, own)
 
+    @cached_property
+    def _encoder(self) -> Encoder:
+        """Loaded when first needed, and once: a reward asks at every step."""
+        return self._open_encoder()
+
     def _clusters(self, keys: list[str], signs: list[Sign]) -> list[int]:
         """Returns the cluster of the nearest neighbor of each sentence, -1 for none."""
         clusters = dict.fromkeys(keys, NOISE)
         new = {key: sign for key, sign in zip(keys, signs, strict=True) if key}
         if new:
-            vectors = embed_sentences(list(new), self._open_encoder(), show_progress=False)
+            vectors = embed_sentences(list(new), self._encoder, show_progress=False)
             found = nearest(self._search, vectors, min(_NEIGHBORS, len(self._signs)))
             joined = nearest_cluster(
                 *found, list(new.values()), self._cluster_ids, self._signs, SIMILARITY

@@ -115,7 +115,7 @@ def test_two_systems_are_scored_and_compared(tmp_path, tiny, capsys):
     for name in ("sentence_bleu", "chexbert_micro_f1_14", "chexbert_example_f1_5"):
         assert other[name]["value"] < same[name]["value"]
         low, high = summary["comparison"][name]["interval"]
-        assert low <= same[name]["value"] - other[name]["value"] <= high
+        assert low <= other[name]["value"] - same[name]["value"] <= high < 0
         assert 0 < summary["comparison"][name]["p_value"] <= 1
     assert same["sentence_bleu"]["value"] == pytest.approx(1)
     assert same["chexbert_micro_f1_14"]["value"] == 1
@@ -125,10 +125,16 @@ def test_two_systems_are_scored_and_compared(tmp_path, tiny, capsys):
     assert summary["left_out"]["radgraph_f1"]
     assert summary["comparisons"] == {"other": summary["comparison"]}
     table = (tmp_path / "scores/scores.md").read_text()
-    assert "| figure | same | other | difference | p | p (Holm) |" in table
+    assert "| figure | same | other | other - same | p | p (Holm) |" in table
     assert capsys.readouterr().out.strip().endswith(table.strip())
     assert "| sentence_bleu | 1.0000 [1.0000, 1.0000] |" in table
     assert "Left out: radgraph_f1: " in table
+    assert "(--set radgraph_f1.archive=radgraph.tar.gz)" in table
+    assert (
+        "Left out: finding_cluster_f1: no index of findings is given (--set finding_f1.index="
+        in table
+    )
+    assert same["finding_score"]["value"] == 1 > other["finding_score"]["value"]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +142,8 @@ def test_two_systems_are_scored_and_compared(tmp_path, tiny, capsys):
     [
         ("chexbert_f1", tiny_chexbert.write_tiny, 6),
         ("radgraph_f1", tiny_radgraph.write_tiny, 3),
-        ("finding_f1", lambda _: {}, 8),
-        ("finding_f1", lambda folder: {"index": build_index(folder)}, 16),
+        ("finding_f1", lambda _: {}, 9),
+        ("finding_f1", lambda folder: {"index": build_index(folder)}, 17),
     ],
 )
 def test_figures_are_the_modules_own(name, write, count, tmp_path):
@@ -191,12 +197,12 @@ def test_each_of_many_systems_is_compared_with_the_first(tmp_path, monkeypatch):
     for name in names[1:]:
         found = summary["comparisons"][name]["sentence_bleu"]["difference"]
         value = summary["systems"][name]["sentence_bleu"]["value"]
-        assert found == pytest.approx(1 - value)
+        assert found == pytest.approx(value - 1)
     lines = (tmp_path / "scores.md").read_text().splitlines()
     heads = [
-        "same - other | p | p (Holm)",
-        "same - half | p | p (Holm)",
-        "same - none | p | p (Holm)",
+        "other - same | p | p (Holm)",
+        "half - same | p | p (Holm)",
+        "none - same | p | p (Holm)",
     ]
     assert lines[0] == f"| figure | {' | '.join([*names, *heads])} |"
     assert {line.count("|") for line in lines[:4]} == {15}
@@ -219,7 +225,7 @@ def test_what_cannot_run_is_named_with_the_reason(monkeypatch):
     options = {"chexbert_f1": {"encoder": "nobody/nothing"}}
     figures, left_out = score_all({"a": ["Clear."]}, ["Clear."], options)
     assert all(name.startswith("finding_") for name in figures["a"])
-    assert set(left_out) == set(evaluate_reports.SCORERS) - {"finding_f1"}
+    assert set(left_out) == {*evaluate_reports.SCORERS, "finding_cluster_f1"} - {"finding_f1"}
     assert left_out["comet"].endswith("(pip install unbabel-comet)")
     assert left_out["chexbert_f1"]
 
@@ -267,6 +273,8 @@ def test_wrong_columns_and_options_are_named(tmp_path):
     source = write_csv(tmp_path / "reports.csv", ROWS)
     with pytest.raises(ValueError, match=r"Expected the columns \['generated'\], found"):
         load_columns(source, "test", ["written", "generated"])
+    with pytest.raises(FileNotFoundError, match=r"no file missing\.csv"):
+        load_columns("missing.csv", "test", ["written"])
     with pytest.raises(ValueError, match=r"one of bleu, .*found 'rouge.x=1'"):
         read_options(["rouge.x=1"])
     assert read_options(["bertscore.num_layers=6", "finding_f1.index=me/x"]) == {

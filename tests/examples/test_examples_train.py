@@ -92,12 +92,20 @@ def test_enriched_findings_are_scored_against_those_before(tmp_path: Path) -> No
 
 
 def test_a_run_in_the_same_folder_resumes_and_with_another_column_is_an_error(
-    sft: Path, index: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    sft: Path,
+    index: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = shutil.copytree(sft, tmp_path / "run")
     arguments = ["--model_size", "tiny", "--index", index, "--output_dir", str(run)]
     train_sft.main([*SMALL, *arguments])
     assert f"Resuming from {run}/checkpoint-2, after step 2" in caplog.text
+    shown = capsys.readouterr().out
+    assert "Scores of the first 4 of 4 test reports:" in shown
+    assert "  test_truth_f1 " in shown
+    assert f"Saved to {run}" in shown
     with pytest.raises(ValueError, match="then 'complete_findings', now 'findings'"):
         train_sft.main([*SMALL, *arguments, "--findings_column", "findings"])
 
@@ -119,7 +127,9 @@ def test_reports_are_generated_with_the_prompt_of_the_training(
     assert texts == ["Report this chest X-ray.", "Another one."]
 
 
-def test_text_models_learn_from_a_csv_file(index: str, tmp_path: Path) -> None:
+def test_text_models_learn_from_a_csv_file(
+    index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     reports = load_phantom(60, images=False).select_columns(["findings", "impression"])
     reports.to_csv(tmp_path / "reports.csv")
     model, processor = build_vlm(reports["findings"], "tiny")
@@ -134,6 +144,7 @@ def test_text_models_learn_from_a_csv_file(index: str, tmp_path: Path) -> None:
     arguments += ["--remove_unused_columns", "true"]
     train_sft.main([*SMALL, *arguments, "--output_dir", str(tmp_path / "sft")])
     assert {"loss", "eval_loss", "eval_cluster_f1"} < logged(tmp_path / "sft")
+    assert "No test scores: no split 'test'" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"expected a column image.*--model_name_or_path"):
         train_sft.main([*SMALL, *files, *column, "--output_dir", str(tmp_path / "none")])
 

@@ -120,7 +120,8 @@ def test_the_order_of_rows_tells_no_more_than_the_counts(folder):
 
 def test_two_statements_that_two_reports_make_both_are_not_told(full):
     kept = share_parts(full._parts).agreement.together
-    assert (kept % MIN_SUPPORT == 0).all() and kept.any()
+    assert (kept % MIN_SUPPORT == 0).all()
+    assert kept.any()
     exact = full.agreement.together
     few = np.where(exact == exact.min(), MIN_SUPPORT - 1, exact)
     parts = full._parts._replace(agreement=replace(full.agreement, together=few))

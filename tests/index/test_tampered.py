@@ -260,11 +260,13 @@ class TestSentencesThatMustNotTravel:
         folder = copy_index(saved, tmp_path / "index")
         row = row_of(folder, "sentences", "text", "Heart enlarged.")
         unit = read_table(folder, "sentences").column("unit_id")[row].as_py()
-        for at, other in enumerate(read_table(folder, "sentences").column("unit_id").to_pylist()):
-            if other == unit:
+        rows = read_table(folder, "sentences").select(["unit_id", "reports"]).to_pylist()
+        for at, held in enumerate(rows):
+            if held["unit_id"] == unit:
                 edit_table(folder, "sentences", put("sign", at, "normal"))
                 edit_table(folder, "sentences", put("transferable", at, True))
                 edit_table(folder, "sentences", put("rebuilt", at, "Heart enlarged."))
+                edit_table(folder, "sentences", put("holders", at, held["reports"]))
         edit_table(folder, "units", put("sign", unit, "normal"))
         refuses(folder, "unit_id of candidates")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import UnusableEncoder, build_index, made_up_reports
+from fakes import FakeEncoder, UnusableEncoder, build_index, made_up_reports
 
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.index import Unit
@@ -202,3 +202,17 @@ def test_content_needs_no_encoder(index, tmp_path):
     loaded = FindingsIndex.from_pretrained(tmp_path / "index", encoder=UnusableEncoder())
     assert loaded.units(["Cardiomegaly."]) == loaded.units(["The heart is enlarged."])
     assert loaded.units(["Pneumoperitoneum."])[0].unit_id == -1
+
+
+def test_the_encoder_is_loaded_once_however_often_units_are_asked_for(monkeypatch):
+    loaded = []
+
+    def load(embedder):
+        loaded.append(embedder)
+        return FakeEncoder()
+
+    index = build_index()
+    monkeypatch.setattr("semenrich_datasets.index.findings_index.load_encoder", load)
+    for text in ("Foo bar baz.", "Qux quux.", "Corge grault."):
+        index.units([text])
+    assert len(loaded) == 1

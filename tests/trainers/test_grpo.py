@@ -154,3 +154,9 @@ def test_no_table_of_completions_no_table_of_missed_clusters(index, tmp_path):
     trainer = make_trainer(index, tmp_path, max_steps=1, log_completions=False)
     trainer.train()
     assert not (tmp_path / "_tables").exists()
+
+
+def test_a_weight_is_for_each_reward(index, tmp_path):
+    message = r"rewards format, cluster and 1 in reward_funcs, found reward_weights \[1.0, 2.0\]"
+    with pytest.raises(ValueError, match=message):
+        make_trainer(index, tmp_path, reward_funcs=[length_reward], reward_weights=[1.0, 2.0])

@@ -214,3 +214,15 @@ def test_nearness_is_to_the_nearest_reports_and_to_what_was_said_alone():
     assert two(said) == pytest.approx([1, 0.75, 0.5, -1], abs=1e-3)
     with pytest.raises(ValueError, match="none in 2"):
         CorpusNearness(["", " "], vectors)
+
+
+def test_sentence_vectors_load_their_encoder_once(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        "semenrich_trainers.sentence_vectors.load_encoder",
+        lambda encoder: loaded.append(encoder) or FakeEncoder(),
+    )
+    vectors = SentenceVectors("me/encoder")
+    for text in ("No effusion.", "Clear lungs.", "Large heart."):
+        vectors([text])
+    assert loaded == ["me/encoder"]

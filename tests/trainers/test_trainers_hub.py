@@ -13,11 +13,7 @@ from huggingface_hub import HfApi
 from semenrich_datasets import FindingsIndex
 """
 
-
-def test_a_model_comes_back_with_its_index_and_its_card(hub):
-    text = hub.run(
-        SETUP
-        + """
+TRAIN_AND_PUSH = """
 from trainer_fakes import SETTINGS, make_dataset, make_index, make_model
 from semenrich_trainers import SemEnrichSFTConfig, SemEnrichSFTTrainer
 
@@ -37,12 +33,8 @@ pushed = HfApi().list_repo_files("me/x")
 trainer.push_to_hub(dataset_name="me/reports")
 print("=>", json.dumps([index.digest, pushed]))
 """
-    )
-    digest, pushed_from_checkpoint = json.loads(text.split("=>")[1])
-    assert "findings_index/config.json" in pushed_from_checkpoint
-    loaded = hub.run(
-        SETUP
-        + """
+
+LOAD = """
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from trainer_fakes import make_dataset
 from semenrich_trainers import generate_completions
@@ -63,7 +55,13 @@ card = ModelCard.load("me/x").content
 prompts = [trained_prompt("me/x") == rows[0]["prompt"], trained_prompt("me/none")]
 print("=>", json.dumps([index.digest, len(written), info.private, files, card, prompts]))
 """
-    )
+
+
+def test_a_model_comes_back_with_its_index_and_its_card(hub):
+    text = hub.run(SETUP + TRAIN_AND_PUSH)
+    digest, pushed_from_checkpoint = json.loads(text.split("=>")[1])
+    assert "findings_index/config.json" in pushed_from_checkpoint
+    loaded = hub.run(SETUP + LOAD)
     again, count, private, files, card, prompts = json.loads(loaded.split("=>")[1])
     assert (again, count, private) == (digest, 2, True)
     assert prompts == [True, None]

@@ -6,6 +6,7 @@ vllm/lora/request.py and the content parts of vllm/entrypoints/chat_utils.py.
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -39,53 +40,68 @@ class LoRARequest:
     lora_path: str
 
 
+class FakeVLLM(ModuleType):
+    """The module, which keeps its engines, their calls, and candidates to be given in place."""
+
+    SamplingParams = SamplingParams
+
+    def __init__(self) -> None:
+        super().__init__("vllm")
+        self.engines: list[Any] = []
+        self.calls: list[Any] = []
+        self.templates: list[Any] = []
+        self.candidates: Any = None
+        self.processor: Any = None
+        self.LLM = partial(Engine, self)
+
+
+class Engine:
+    """An `LLM` of that module."""
+
+    def __init__(self, module, model, *, seed=0, **engine):
+        self.module, self.model = module, model
+        self.images = engine.get("limit_mm_per_prompt", {}).get("image", 0)
+        self.rank = engine.get("max_lora_rank") if engine.get("enable_lora") else None
+        module.engines.append({"model": model, "seed": seed, **engine})
+
+    def chat(self, messages, sampling_params, lora_request=None, chat_template=None):
+        self.module.calls.append((messages, sampling_params, lora_request))
+        assert chat_template
+        self.module.templates.append(chat_template)
+        written = self.module.candidates or self.write(messages, sampling_params, lora_request)
+        outputs = [SimpleNamespace(text=text) for text in written]
+        size = sampling_params.n
+        groups = [outputs[row : row + size] for row in range(0, len(outputs), size)]
+        return [SimpleNamespace(outputs=group) for group in groups]
+
+    def write(self, messages, sampling_params, lora_request):
+        loader = AutoModelForImageTextToText if self.images else AutoModelForCausalLM
+        model = loader.from_pretrained(self.model)
+        if lora_request:
+            assert self.rank >= 4
+            model = PeftModel.from_pretrained(model, lora_request.lora_path)
+        rows = [self.read(one) for one in messages]
+        settings = {"max_new_tokens": sampling_params.max_tokens}
+        return generate_completions(model, self.module.processor, rows, **settings)
+
+    def read(self, messages):
+        parts = [part for one in messages if isinstance(one["content"], list)
+                 for part in one["content"]]  # fmt: skip
+        images = [part["image_pil"] for part in parts if part["type"] == "image_pil"]
+        assert len(images) <= max(self.images, 0)
+        assert all(image.mode == "RGB" for image in images)
+        if not parts:
+            return {"prompt": messages}
+        text = "".join(part["text"] for part in parts if part["type"] == "text")
+        grey = [image.convert("L") for image in images]
+        return {"prompt": [{"role": "user", "content": text}], "images": grey}
+
+
 @pytest.fixture
 def vllm(monkeypatch):
-    """The module, which keeps its engines, their calls, and candidates to be given in place."""
-    module: Any = ModuleType("vllm")
-    module.engines, module.calls, module.candidates, module.processor = [], [], None, None
-    module.templates = []
-
-    class LLM:
-        def __init__(self, model, *, seed=0, **engine):
-            self.model, self.images = model, engine.get("limit_mm_per_prompt", {}).get("image", 0)
-            self.rank = engine.get("max_lora_rank") if engine.get("enable_lora") else None
-            module.engines.append({"model": model, "seed": seed, **engine})
-
-        def chat(self, messages, sampling_params, lora_request=None, chat_template=None):
-            module.calls.append((messages, sampling_params, lora_request))
-            assert chat_template
-            module.templates.append(chat_template)
-            written = module.candidates or self.write(messages, sampling_params, lora_request)
-            outputs = [SimpleNamespace(text=text) for text in written]
-            size = sampling_params.n
-            groups = [outputs[row : row + size] for row in range(0, len(outputs), size)]
-            return [SimpleNamespace(outputs=group) for group in groups]
-
-        def write(self, messages, sampling_params, lora_request):
-            loader = AutoModelForImageTextToText if self.images else AutoModelForCausalLM
-            model = loader.from_pretrained(self.model)
-            if lora_request:
-                assert self.rank >= 4
-                model = PeftModel.from_pretrained(model, lora_request.lora_path)
-            rows = [self.read(one) for one in messages]
-            settings = {"max_new_tokens": sampling_params.max_tokens}
-            return generate_completions(model, module.processor, rows, **settings)
-
-        def read(self, messages):
-            parts = [part for one in messages if isinstance(one["content"], list)
-                     for part in one["content"]]  # fmt: skip
-            images = [part["image_pil"] for part in parts if part["type"] == "image_pil"]
-            assert len(images) <= max(self.images, 0)
-            assert all(image.mode == "RGB" for image in images)
-            if not parts:
-                return {"prompt": messages}
-            text = "".join(part["text"] for part in parts if part["type"] == "text")
-            grey = [image.convert("L") for image in images]
-            return {"prompt": [{"role": "user", "content": text}], "images": grey}
-
-    module.LLM, module.SamplingParams = LLM, SamplingParams
-    request = ModuleType("vllm.lora.request")
+    """The stand-in, where `vllm` is imported."""
+    module = FakeVLLM()
+    request: Any = ModuleType("vllm.lora.request")
     request.LoRARequest = LoRARequest
     for name, one in {"vllm": module, "vllm.lora": ModuleType("vllm.lora")}.items():
         monkeypatch.setitem(sys.modules, name, one)
@@ -189,7 +205,7 @@ def test_the_script_writes_the_same_columns(tmp_path, vllm):
     views = [{"images": [row["image"]] * 2, "findings": row["findings"]} for row in studies]
     Dataset.from_list(views).to_parquet(tmp_path / "studies.parquet")
     files = ["--model", tmp_path / "model", "--dataset", tmp_path / "studies.parquet"]
-    files += ["--max_new_tokens", "4", "--prompt", "Report."]
+    files += ["--max_new_tokens", "4", "--prompt", "Report.", "--split", "all"]
     for name, more in {"vllm": ["--vllm"], "transformers": []}.items():
         target = tmp_path / f"{name}.jsonl"
         generate_reports.main(list(map(str, [*files, *more, "--output", target])))
