@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,17 +71,65 @@ class _Collector:
 
     def add(self, report: int, texts: Iterable[str]) -> None:
         pieces = [normalize_sentence(one) for text in texts for one in split_sentences(text)]
-        for piece in pieces or [""]:
+        self.hold(report, pieces or [""])
+
+    def hold(self, report: int, sentences: Iterable[str]) -> None:
+        for sentence in sentences:
             self.report_ids.append(report)
-            self.sentence_ids.append(self.ids.setdefault(piece, len(self.ids)))
+            self.sentence_ids.append(self.ids.setdefault(sentence, len(self.ids)))
 
     def mentions(self) -> Mentions:
-        """Gives them with the sentences in alphabetical order."""
-        order = sorted(self.ids)
-        rank = {text: place for place, text in enumerate(order)}
-        places = np.array([rank[text] for text in self.ids], dtype=np.int64)
-        held = np.array(self.sentence_ids, dtype=np.int64)
-        return Mentions(order, np.array(self.report_ids, dtype=np.int64), places[held])
+        """Gives them with the sentences in the order of their first mention."""
+        report_ids = np.array(self.report_ids, dtype=np.int64)
+        return Mentions([*self.ids], report_ids, np.array(self.sentence_ids, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class BlockCounts:
+    """What a block of studies holds; the blocks of a corpus are merged to its counts.
+
+    Args:
+        keys (`list` of length `n_studies`): What the rows of one report share, whatever block they
+            are in; None for a row that is a report of its own.
+        study_ids (`np.ndarray` of shape `(n_reports,)`, int64): Which study each report is of;
+            those without a sentence have none.
+        spelled ([`Mentions`]): Sentences of the findings: as written, a line break, normalized.
+        positions (`np.ndarray` of shape `(n_occurrences,)`, float64): As in [`SentenceCounts`].
+        context ([`Mentions`]): As in [`SentenceCounts`].
+        history ([`Mentions`]): As in [`SentenceCounts`].
+        digests (`np.ndarray` of shape `(n_reports,)`, uint64): As in [`SentenceCounts`].
+        folds (`np.ndarray` of shape `(n_reports,)`, int64): As in [`SentenceCounts`].
+    """
+
+    keys: list[Any]
+    study_ids: NDArray[np.int64]
+    spelled: Mentions
+    positions: NDArray[np.float64]
+    context: Mentions
+    history: Mentions
+    digests: NDArray[np.uint64]
+    folds: NDArray[np.int64]
+
+    def select(self, held: NDArray[np.bool_]) -> BlockCounts:
+        """Gives what the studies with True in `held`, of shape `(n_studies,)`, hold."""
+        reports = held[self.study_ids]
+        number = np.cumsum(reports) - 1
+
+        def of(mentions: Mentions) -> Mentions:
+            kept = reports[mentions.report_ids]
+            report_ids = number[mentions.report_ids[kept]]
+            return Mentions(mentions.sentences, report_ids, mentions.sentence_ids[kept])
+
+        return BlockCounts(
+            keys=[key for key, is_held in zip(self.keys, held, strict=True) if is_held],
+            study_ids=(np.cumsum(held) - 1)[self.study_ids[reports]],
+            spelled=of(self.spelled),
+            positions=self.positions[reports[self.spelled.report_ids]],
+            context=of(self.context),
+            history=of(self.history),
+            digests=self.digests[reports],
+            folds=self.folds[reports],
+        )
 
 
 @dataclass(frozen=True)
@@ -146,56 +194,131 @@ def count_sentences(
     Returns:
         [`SentenceCounts`]: Sentences by the number of reports that hold them, then by alphabet.
     """
-    ids: dict[str, int] = {}
-    spellings: list[Counter[str]] = []
-    report_ids, sentence_ids, positions = [], [], []
-    context, history = _Collector(), _Collector()
+    bar = tqdm(studies, desc="Sentences", unit=" reports", disable=not show_progress)
+    own = ((None, study) for study in bar)
+    return merge_counts([count_block(own, splitter, by_patient=by_patient)])
+
+
+def count_block(
+    studies: Iterable[tuple[Any, StudyTexts]],
+    splitter: Splitter = SPLITTERS["prose"],
+    *,
+    by_patient: bool = False,
+) -> BlockCounts:
+    """Counts the sentences of a block of studies.
+
+    Args:
+        studies (`Iterable[tuple[Any, StudyTexts]]`): Their keys and texts.
+        splitter ([`Splitter`], *optional*, defaults to the one for prose): Report to sentences.
+        by_patient (`bool`, *optional*, defaults to `False`): As for [`count_sentences`].
+
+    Returns:
+        [`BlockCounts`]
+    """
+    keys: list[Any] = []
+    study_ids: list[int] = []
+    spelled, context, history = _Collector(), _Collector(), _Collector()
+    positions: list[float] = []
     digests: list[int] = []
     folds: list[int] = []
-    rows: list[int] = []
-    n_reports = n_skipped = 0
-    bar = tqdm(studies, desc="Sentences", unit=" reports", disable=not show_progress)
-    for row, study in enumerate(bar):
+    for place, (study_key, study) in enumerate(studies):
+        keys.append(study_key)
         pieces = splitter.split(study.findings) if study.findings is not None else []
         keyed = [(key, piece) for piece in pieces if (key := splitter.normalize(piece))]
         if not keyed:
-            n_skipped += 1
             continue
-        for position, (key, piece) in enumerate(keyed):
-            sentence_id = ids.setdefault(key, len(ids))
-            if sentence_id == len(spellings):
-                spellings.append(Counter())
-            spellings[sentence_id][" ".join(piece.split())] += 1
-            report_ids.append(n_reports)
-            sentence_ids.append(sentence_id)
-            positions.append(position / max(len(keyed) - 1, 1))
-        context.add(n_reports, study.context.values())
-        history.add(n_reports, study.history.values())
+        report = len(study_ids)
+        study_ids.append(place)
+        spelled.hold(report, (f"{' '.join(piece.split())}\n{key}" for key, piece in keyed))
+        positions += [position / max(len(keyed) - 1, 1) for position in range(len(keyed))]
+        context.add(report, study.context.values())
+        history.add(report, study.history.values())
         texts = [study.findings or "", *study.context.values(), *study.history.values()]
         digests.append(_digest(*texts))
         folds.append(fold_of(study, by_patient=by_patient))
-        rows.append(row)
-        n_reports += 1
-    raw_ids = np.array(sentence_ids, dtype=np.int64)
-    holders = reports_per_member(np.array(report_ids, dtype=np.int64), raw_ids, len(ids))
-    keys = list(ids)
-    order = sorted(range(len(keys)), key=lambda i: (-holders[i], keys[i]))
-    rank = np.empty(len(keys), dtype=np.int64)
-    rank[order] = np.arange(len(keys))
-    return SentenceCounts(
-        sentences=[keys[i] for i in order],
-        texts=[_most_common(spellings[i]) for i in order],
-        report_ids=np.array(report_ids, dtype=np.int64),
-        sentence_ids=rank[raw_ids],
+    return BlockCounts(
+        keys=keys,
+        study_ids=np.array(study_ids, dtype=np.int64),
+        spelled=spelled.mentions(),
         positions=np.array(positions, dtype=np.float64),
-        n_reports=n_reports,
-        n_skipped=n_skipped,
         context=context.mentions(),
         history=history.mentions(),
         digests=np.array(digests, dtype=np.uint64),
-        rows=np.array(rows, dtype=np.int64),
         folds=np.array(folds, dtype=np.int64),
     )
+
+
+def merge_counts(blocks: Sequence[BlockCounts]) -> SentenceCounts:
+    """Merges the counts of the blocks of a corpus; how it was cut into them changes nothing.
+
+    Args:
+        blocks (`Sequence[BlockCounts]`): At least one, in the order of the corpus: of a report that
+            several hold the first counts.
+
+    Returns:
+        [`SentenceCounts`]: Sentences by the number of reports that hold them, then by alphabet.
+    """
+    blocks = _without_repeats(blocks)
+    of_reports = [len(block.study_ids) for block in blocks]
+    spelled = _join([block.spelled for block in blocks], of_reports)
+    uses = np.bincount(spelled.sentence_ids, minlength=len(spelled.sentences)).tolist()
+    texts: dict[str, str] = {}
+    sentence_of = np.empty(len(spelled.sentences), dtype=np.int64)
+    ids: dict[str, int] = {}
+    # The most common spelling stands for a sentence, of equals the first in alphabetical order.
+    for row in sorted(range(len(uses)), key=lambda row: (-uses[row], spelled.sentences[row])):
+        text, _, key = spelled.sentences[row].partition("\n")
+        texts.setdefault(key, text)
+        sentence_of[row] = ids.setdefault(key, len(ids))
+    raw_ids = sentence_of[spelled.sentence_ids]
+    holders = reports_per_member(spelled.report_ids, raw_ids, len(ids))
+    sentences = sorted(ids, key=lambda key: (-holders[ids[key]], key))
+    rank = np.empty(len(ids), dtype=np.int64)
+    rank[[ids[key] for key in sentences]] = np.arange(len(ids))
+    starts = np.cumsum([0, *(len(block.keys) for block in blocks)]).tolist()
+    rows = [block.study_ids + start for block, start in zip(blocks, starts, strict=False)]
+    return SentenceCounts(
+        sentences=sentences,
+        texts=[texts[key] for key in sentences],
+        report_ids=spelled.report_ids,
+        sentence_ids=rank[raw_ids],
+        positions=np.concatenate([block.positions for block in blocks]),
+        n_reports=sum(of_reports),
+        n_skipped=starts[-1] - sum(of_reports),
+        context=_join([block.context for block in blocks], of_reports),
+        history=_join([block.history for block in blocks], of_reports),
+        digests=np.concatenate([block.digests for block in blocks]),
+        rows=np.concatenate(rows),
+        folds=np.concatenate([block.folds for block in blocks]),
+    )
+
+
+def _without_repeats(blocks: Sequence[BlockCounts]) -> list[BlockCounts]:
+    """Leaves out the studies that an earlier place of the corpus holds too."""
+    seen: set[Any] = set()
+    selected = []
+    for block in blocks:
+        held = np.ones(len(block.keys), dtype=np.bool_)
+        for row, key in enumerate(block.keys):
+            held[row] = key is None or key not in seen
+            seen.add(key)
+        selected.append(block.select(held))
+    return selected
+
+
+def _join(blocks: Sequence[Mentions], n_reports: Sequence[int]) -> Mentions:
+    """Joins mentions, sentences in alphabetical order; the reports are counted on."""
+    used = [np.unique(block.sentence_ids) for block in blocks]
+    held = zip(blocks, used, strict=True)
+    sentences = sorted({block.sentences[row] for block, rows in held for row in rows.tolist()})
+    place = {sentence: row for row, sentence in enumerate(sentences)}
+    starts = np.cumsum([0, *n_reports])
+    report_ids, sentence_ids = [], []
+    for block, start in zip(blocks, starts, strict=False):
+        places = np.array([place.get(one, -1) for one in block.sentences], dtype=np.int64)
+        report_ids.append(block.report_ids + start)
+        sentence_ids.append(places[block.sentence_ids])
+    return Mentions(sentences, np.concatenate(report_ids), np.concatenate(sentence_ids))
 
 
 def fold_of(study: StudyTexts, *, by_patient: bool) -> int:
@@ -211,10 +334,6 @@ def fold_of(study: StudyTexts, *, by_patient: bool) -> int:
 def _digest(*texts: str) -> int:
     text = "\0".join(texts).encode(errors="surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=8).digest())
-
-
-def _most_common(counter: Counter[str]) -> str:
-    return min(counter, key=lambda spelling: (-counter[spelling], spelling))
 
 
 def reports_per_member(
