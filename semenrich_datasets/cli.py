@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from semenrich_datasets import SemEnricher
+    from semenrich_datasets import FindingsIndex, SemEnricher
 
 app = typer.Typer(
     help="Adds to each radiology report the normal findings that its author left out.\n\n"
@@ -26,8 +26,8 @@ app = typer.Typer(
 Data = Annotated[
     str,
     typer.Argument(
-        help="Reports: a CSV, JSONL or Parquet file, a folder saved by datasets, a Hub id, or "
-        "'phantom' for the built-in synthetic sample."
+        help="Reports: a CSV, JSONL or Parquet file, a folder of Parquet files or saved by datasets, a "
+        "Hub id, or 'phantom' for the built-in synthetic sample."
     ),
 ]
 TextColumn = Annotated[
@@ -64,6 +64,15 @@ Lexicon = Annotated[
 ]
 
 
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="'ray' works on a Ray cluster, from Parquet to Parquet (docs/cluster.md)."),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of the Ray cluster: host:port of its head, or auto.")
+]
+
+
 @app.command()
 def build(
     data: Data,
@@ -82,14 +91,14 @@ def build(
     lexicon: Lexicon = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> None:
     """Fit an index on reports: what their sentences say, and what goes together."""
     with _clear_errors():
-        from semenrich_datasets import FindingsIndex
-        from semenrich_datasets.report_files import load_reports
-
-        reports = load_reports(data, split)
-        index = FindingsIndex.build(
+        _check_engine(engine, address, {"--split": split})
+        reports, build_index = _open_reports(data, split, engine, address)
+        index = build_index(
             reports,
             text_column,
             embedder=embedder,
@@ -138,23 +147,27 @@ def enrich(
     num_proc: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
     push_to_hub: Annotated[str | None, typer.Option(help="Also push to this Hub id.")] = None,
     examples: Annotated[int, typer.Option(help="Reports to print before and after.")] = 3,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> None:
     """Add to each report the normal findings that its author left out."""
     with _clear_errors():
         from semenrich_datasets import FindingsIndex, SemEnricher
         from semenrich_datasets.audit import push_enriched, summarize
-        from semenrich_datasets.report_files import check_target, load_reports, save_reports
+        from semenrich_datasets.report_files import check_target, save_reports
 
+        local_only = {"--split": split, "--num-proc": num_proc, "--push-to-hub": push_to_hub}
+        _check_engine(engine, address, local_only)
         check_target(output)
         if Path(output).resolve() == Path(data).resolve():
             raise ValueError(f"{output} is the input itself: name another --output")
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
-        reports = load_reports(data, split)
+        reports, build_index = _open_reports(data, split, engine, address, output)
         place = _open_place(index)
         if index is None:
             build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
-            fitted = FindingsIndex.build(reports, text_column, lexicon=lexicon, preset=build_preset)
+            fitted = build_index(reports, text_column, lexicon=lexicon, preset=build_preset)
             kept = Path(output).with_suffix(".index")
             if keep_index:
                 fitted.save_pretrained(kept)
@@ -173,6 +186,12 @@ def enrich(
             seed=seed,
         )
         typer.echo(str(enricher.find_columns(reports.column_names)))
+        if engine == "ray":
+            from semenrich_datasets.ray_engine import enrich_reports
+
+            counts = enrich_reports(reports, output, enricher, {**enricher.to_dict(), **place})
+            typer.echo("{:,} reports, {:,} added sentences -> {}".format(*counts, output))
+            return
         enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
         settings = {**enricher.to_dict(), **place}
         save_reports(enriched, output, settings)
@@ -220,6 +239,34 @@ def audit(
         masked = masked_truth(reports, enricher, seed=seed)
         write_audit(output, reports, enricher, seed=seed, masked=masked)
     typer.echo(f"{masked}\n-> {output}")
+
+
+def _check_engine(engine: str, address: str | None, local_only: dict[str, object]) -> None:
+    """Raises `ValueError` when an option is given that the engine has no use for."""
+    if engine != "ray" and address:
+        raise ValueError("--address is that of a Ray cluster: add --engine ray")
+    for name, value in local_only.items():
+        if engine == "ray" and value is not None:
+            raise ValueError(f"{name} has no meaning with --engine ray: leave it out")
+
+
+def _open_reports(
+    data: str, split: str | None, engine: str, address: str | None, output: str | None = None
+) -> tuple[Any, Callable[..., FindingsIndex]]:
+    """Gives the reports as the engine takes them, and what builds an index of them."""
+    if engine == "ray":
+        from semenrich_datasets.parquet_blocks import open_corpus
+        from semenrich_datasets.ray_engine import build_index, check_folder, connect
+
+        if output is not None:
+            check_folder(output)
+        corpus = open_corpus(data)
+        connect(address)
+        return corpus, build_index
+    from semenrich_datasets import FindingsIndex
+    from semenrich_datasets.report_files import load_reports
+
+    return load_reports(data, split), FindingsIndex.build
 
 
 def _open_place(index: str | None) -> dict[str, str]:

@@ -19,7 +19,12 @@ from semenrich_datasets.index.clustering import DBSCAN, HDBSCAN, KMeans, cluster
 from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence, membership_matrix
 from semenrich_datasets.index.counting import SPLITTERS, SentenceCounts, Splitter, count_sentences
-from semenrich_datasets.index.embedding import Encoder, embed_sentences, encoder_name
+from semenrich_datasets.index.embedding import (
+    EmbedRows,
+    Encoder,
+    embed_sentences,
+    encoder_name,
+)
 from semenrich_datasets.index.image_embedding import (
     ImageEncoder,
     embed_images,
@@ -117,10 +122,39 @@ def build_parts(
         by_patient=settings.by_patient,
         show_progress=show_progress,
     )
+    return fit_parts(counts, settings, images, show_progress=show_progress)
+
+
+def fit_parts(
+    counts: SentenceCounts,
+    settings: BuildSettings,
+    images: Sequence[NDArray[np.float32]] = (),
+    *,
+    embed: EmbedRows | None = None,
+    show_progress: bool,
+) -> IndexParts:
+    """Fits an index on the counted sentences of a corpus.
+
+    Args:
+        counts ([`SentenceCounts`]): The sentences.
+        settings ([`BuildSettings`]): How.
+        images (`Sequence[np.ndarray]`, *optional*): Embeddings of the images of all studies, one
+            part after the other.
+        embed (`EmbedRows`, *optional*): What embeds sentences; this process by default.
+        show_progress (`bool`): Whether to show progress bars.
+
+    Returns:
+        [`IndexParts`]
+
+    Raises:
+        `ValueError`: When there is no sentence.
+    """
     if not counts.sentences:
         msg = f"no sentence in column {settings.text_column!r}: {counts.n_skipped} rows are empty"
         raise ValueError(msg)
-    vectors = embed_sentences(counts.sentences, settings.encoder, show_progress=show_progress)
+    vectors = embed_sentences(
+        counts.sentences, settings.encoder, show_progress=show_progress, embed=embed
+    )
     cluster_ids = _number(cluster_vectors(vectors, settings.method, settings.seed))
     occurrences = np.bincount(counts.sentence_ids, minlength=len(counts.sentences))
     reader = settings.reader or best_reader(counts.sentences, occurrences.tolist())
