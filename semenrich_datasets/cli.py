@@ -26,8 +26,8 @@ app = typer.Typer(
 Data = Annotated[
     str,
     typer.Argument(
-        help="Reports: a CSV, JSONL or Parquet file, a folder of Parquet files or saved by datasets, a "
-        "Hub id, or 'phantom' for the built-in synthetic sample."
+        help="Reports: a CSV, JSONL or Parquet file, a folder of Parquet files or saved by "
+        "datasets, a Hub id, or 'phantom' for the built-in synthetic sample."
     ),
 ]
 TextColumn = Annotated[
