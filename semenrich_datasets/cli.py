@@ -186,19 +186,20 @@ def enrich(
             seed=seed,
         )
         typer.echo(str(enricher.find_columns(reports.column_names)))
+        settings = {**enricher.to_dict(), **place}
         if engine == "ray":
             from semenrich_datasets.ray_engine import enrich_reports
 
-            counts = enrich_reports(reports, output, enricher, {**enricher.to_dict(), **place})
-            typer.echo("{:,} reports, {:,} added sentences -> {}".format(*counts, output))
-            return
-        enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
-        settings = {**enricher.to_dict(), **place}
-        save_reports(enriched, output, settings)
-        if push_to_hub:
-            push_enriched(enriched, enricher, push_to_hub, index_repo=place.get("index_repo"))
-    _print_examples(enriched, enricher, examples)
-    typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
+            counts = enrich_reports(reports, output, enricher, settings)
+            summary = "{:,} reports, {:,} sentences added".format(*counts)
+        else:
+            enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
+            save_reports(enriched, output, settings)
+            if push_to_hub:
+                push_enriched(enriched, enricher, push_to_hub, index_repo=place.get("index_repo"))
+            _print_examples(enriched, enricher, examples)
+            summary = str(summarize(enriched, enricher))
+    typer.echo(f"{summary}\n-> {output}")
     if index is None:
         typer.echo(f"index -> {kept}" if keep_index else "the index was not kept")
 
