@@ -319,7 +319,8 @@ def _actors(most: int, tasks: int) -> ray.data.ActorPoolStrategy:
 
 def _numbers(count: int) -> ray.data.Dataset:
     """The numbers of blocks, a task each."""
-    return ray.data.range(count, override_num_blocks=count)
+    # Not `ray.data.range`: its reading needs a CPU, and the actors would hold them all.
+    return ray.data.from_items([{"id": n} for n in range(count)], override_num_blocks=count)
 
 
 def _stream(dataset: ray.data.Dataset) -> Iterator[dict[str, Any]]:
