@@ -327,6 +327,8 @@ def _stream(dataset: ray.data.Dataset) -> Iterator[dict[str, Any]]:
     """Yields rows as they come; what a user can mend is raised as on one machine."""
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False
+    # Wrapped, an error loses its cause on its way here.
+    dataset.context.raise_original_map_exception = True
     try:
         yield from dataset.iter_rows()
     except RayError as error:
