@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -242,7 +242,7 @@ def audit(
     typer.echo(f"{masked}\n-> {output}")
 
 
-def _check_engine(engine: str, address: str | None, local_only: dict[str, object]) -> None:
+def _check_engine(engine: str, address: str | None, local_only: Mapping[str, object]) -> None:
     """Raises `ValueError` when an option is given that the engine has no use for."""
     if engine != "ray" and address:
         raise ValueError("--address is that of a Ray cluster: add --engine ray")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -75,7 +76,7 @@ def connect(address: str | None = None) -> None:
         _check_answer(address)
     # Ray reports its use to its makers by default; a cluster that we start does not.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(address=address, log_to_driver=False, logging_level="warning")
+    ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
 
 
 def _check_answer(address: str) -> None:
@@ -194,13 +195,13 @@ def _embed_on_cluster(
         for number, part in enumerate(parts)
     ]
     gpus = int(ray.cluster_resources().get("GPU", 0))
-    device = {"num_gpus": 1} if gpus else {"num_cpus": 1}
     embedding = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         _Embedder,
         batch_size=1,
         compute=_actors(gpus or _cpus(), len(items)),
         fn_constructor_args=(_on_cpu(encoder), batch_size),
-        **device,
+        num_cpus=None if gpus else 1,
+        num_gpus=1 if gpus else None,
     )
     # Its bar is that of the caller.
     for found in _stream(embedding):
