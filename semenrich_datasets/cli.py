@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +14,7 @@ from semenrich_datasets.hub_privacy import check_visibility
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from semenrich_datasets import SemEnricher
+    from semenrich_datasets import FindingsIndex, SemEnricher
 
 app = typer.Typer(
     help="Adds to each radiology report the normal findings that its author left out.\n\n"
@@ -25,8 +26,8 @@ app = typer.Typer(
 Data = Annotated[
     str,
     typer.Argument(
-        help="Reports: a CSV, JSONL or Parquet file, a folder saved by datasets, a Hub id, or "
-        "'phantom' for the built-in synthetic sample."
+        help="Reports: a CSV, JSONL or Parquet file, a folder of Parquet files or saved by "
+        "datasets, a Hub id, or 'phantom' for the built-in synthetic sample."
     ),
 ]
 TextColumn = Annotated[
@@ -63,6 +64,15 @@ Lexicon = Annotated[
 ]
 
 
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="'ray' works on a Ray cluster, from Parquet to Parquet (docs/cluster.md)."),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of the Ray cluster: host:port of its head, or auto.")
+]
+
+
 @app.command()
 def build(
     data: Data,
@@ -85,16 +95,16 @@ def build(
         bool | None,
         typer.Option("--private/--public", help="Who sees what is pushed; by default as the Hub."),
     ] = None,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> None:
     """Fit an index on reports: what their sentences say, and what goes together."""
     with clear_errors():
-        from semenrich_datasets import FindingsIndex
-        from semenrich_datasets.report_files import load_reports
-
+        _check_engine(engine, address, {"--split": split})
         if push_to_hub:  # what can't be pushed is known before hours of work
             seen = check_visibility(push_to_hub, private=private)
-        reports = load_reports(data, split)
-        index = FindingsIndex.build(
+        reports, build_index = _open_reports(data, split, engine, address)
+        index = build_index(
             reports,
             text_column,
             embedder=embedder,
@@ -154,14 +164,18 @@ def enrich(
         bool, typer.Option("--private/--public", help="Who sees what is pushed.")
     ] = True,
     examples: Annotated[int, typer.Option(help="Reports to print before and after.")] = 3,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> None:
     """Add to each report the normal findings that its author left out."""
     with clear_errors():
         from semenrich_datasets import FindingsIndex, SemEnricher
         from semenrich_datasets.audit import push_enriched, summarize
         from semenrich_datasets.enrich.options import OUTPUT_COLUMNS, check_free
-        from semenrich_datasets.report_files import check_target, load_reports, save_reports
+        from semenrich_datasets.report_files import check_target, save_reports
 
+        local_only = {"--split": split, "--num-proc": num_proc, "--push-to-hub": push_to_hub}
+        _check_engine(engine, address, local_only)
         check_target(output)
         if push_to_hub:
             seen = check_visibility(push_to_hub, private=private, repo_type="dataset")
@@ -169,12 +183,12 @@ def enrich(
             raise ValueError(f"{output} is the input itself: name another --output")
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
-        reports = load_reports(data, split)
+        reports, build_index = _open_reports(data, split, engine, address, output)
         check_free(reports.column_names, OUTPUT_COLUMNS)
         place = _open_place(index)
         if index is None:
             build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
-            fitted = FindingsIndex.build(reports, text_column, lexicon=lexicon, preset=build_preset)
+            fitted = build_index(reports, text_column, lexicon=lexicon, preset=build_preset)
             kept = Path(output).with_suffix(".index")
             if keep_index:
                 fitted.save_pretrained(kept)
@@ -194,16 +208,23 @@ def enrich(
             seed=seed,
         )
         typer.echo(str(enricher.find_columns(reports.column_names)))
-        enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
         settings = {**enricher.to_dict(), **place}
-        save_reports(enriched, output, settings)
-        if push_to_hub:
-            count = f"{enriched.num_rows:,} enriched reports"
-            typer.echo(f"Pushing {count} to dataset {push_to_hub} ({seen})")
-            index_repo = place.get("index_repo")
-            push_enriched(enriched, enricher, push_to_hub, index_repo=index_repo, private=private)
-    _print_examples(enriched, enricher, examples)
-    typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
+        if engine == "ray":
+            from semenrich_datasets.ray_engine import enrich_reports
+
+            counts = enrich_reports(reports, output, enricher, settings)
+            summary = "{:,} reports, {:,} sentences added".format(*counts)
+        else:
+            enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
+            save_reports(enriched, output, settings)
+            if push_to_hub:
+                count = f"{enriched.num_rows:,} enriched reports"
+                typer.echo(f"Pushing {count} to dataset {push_to_hub} ({seen})")
+                repo = place.get("index_repo")
+                push_enriched(enriched, enricher, push_to_hub, index_repo=repo, private=private)
+            _print_examples(enriched, enricher, examples)
+            summary = str(summarize(enriched, enricher))
+    typer.echo(f"{summary}\n-> {output}")
     if index is None:
         typer.echo(f"index -> {kept}" if keep_index else "the index was not kept")
 
@@ -244,6 +265,34 @@ def audit(
         masked = masked_truth(reports, enricher, seed=seed)
         write_audit(output, reports, enricher, seed=seed, masked=masked)
     typer.echo(f"{masked}\n-> {output}")
+
+
+def _check_engine(engine: str, address: str | None, local_only: Mapping[str, object]) -> None:
+    """Raises `ValueError` when an option is given that the engine has no use for."""
+    if engine != "ray" and address:
+        raise ValueError("--address is that of a Ray cluster: add --engine ray")
+    for name, value in local_only.items():
+        if engine == "ray" and value is not None:
+            raise ValueError(f"{name} has no meaning with --engine ray: leave it out")
+
+
+def _open_reports(
+    data: str, split: str | None, engine: str, address: str | None, output: str | None = None
+) -> tuple[Any, Callable[..., FindingsIndex]]:
+    """Gives the reports as the engine takes them, and what builds an index of them."""
+    if engine == "ray":
+        from semenrich_datasets.parquet_blocks import open_corpus
+        from semenrich_datasets.ray_engine import build_index, check_folder, connect
+
+        if output is not None:
+            check_folder(output)
+        corpus = open_corpus(data)
+        connect(address)
+        return corpus, build_index
+    from semenrich_datasets import FindingsIndex
+    from semenrich_datasets.report_files import load_reports
+
+    return load_reports(data, split), FindingsIndex.build
 
 
 def _open_place(index: str | None) -> dict[str, str]:

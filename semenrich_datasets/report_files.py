@@ -30,15 +30,18 @@ _ENDINGS = (".csv", ".json", ".jsonl", ".parquet")
 SETTINGS_NAME = "semenrich.json"
 _SCHEMA_KEY = b"semenrich"
 _ROW_GROUP = 1_000
-_FORMS = "a .csv, .jsonl, .json or .parquet file, a folder saved by datasets, or a Hub id"
+_FORMS = (
+    "a .csv, .jsonl, .json or .parquet file, a folder of Parquet files or saved by datasets, or a "
+    "Hub id"
+)
 
 
 def load_reports(source: str, split: str | None = None) -> Dataset:
     """Loads reports.
 
     Args:
-        source (`str`): A CSV, JSONL, JSON or Parquet file, a folder saved by `save_to_disk`, a Hub
-            id, or "phantom" for 1,000 synthetic studies.
+        source (`str`): A CSV, JSONL, JSON or Parquet file, a folder of Parquet files or one saved
+            by `save_to_disk`, a Hub id, or "phantom" for 1,000 synthetic studies.
         split (`str`, *optional*): Which split, where there are several.
 
     Returns:
@@ -60,6 +63,8 @@ def load_reports(source: str, split: str | None = None) -> Dataset:
         return _read_file(path, split)
     if path.is_file():
         raise ValueError(f"{source} ends in {path.suffix or 'nothing'}; expected {_FORMS}")
+    if path.is_dir() and (parts := sorted(map(str, path.rglob("*.parquet")))):
+        return load_dataset("parquet", data_files=parts, split="train")
     loaded = load_from_disk(source) if path.is_dir() else load_dataset(source)
     return _one_split(loaded, source, split)
 
@@ -89,7 +94,7 @@ def save_reports(reports: Dataset, target: str, settings: Mapping[str, Any] | No
         case ".json" | ".jsonl":
             _without_images(reports).to_json(target)
         case ".parquet":
-            _write_parquet(reports, path, settings)
+            write_parquet(reports, path, settings)
         case "":
             reports.save_to_disk(target)
         case other:
@@ -130,8 +135,14 @@ def read_settings(source: str) -> dict[str, Any] | None:
     return dict(json.loads(Path(found).read_text(encoding="utf-8")))
 
 
-def _write_parquet(reports: Dataset, path: Path, settings: Mapping[str, Any] | None) -> None:
-    """Writes a Parquet file as `Dataset.to_parquet` does, the settings in its schema."""
+def write_parquet(reports: Dataset, path: Path, settings: Mapping[str, Any] | None) -> None:
+    """Writes a Parquet file as `Dataset.to_parquet` does, the settings in its schema.
+
+    Args:
+        reports (`datasets.Dataset`): What to save.
+        path (`Path`): The file.
+        settings (`Mapping[str, Any]` or `None`): As for [`save_reports`].
+    """
     schema = reports.features.arrow_schema
     if settings is not None:
         written = {_SCHEMA_KEY: json.dumps(settings).encode()}

@@ -5,7 +5,9 @@ from semenrich_datasets.columns.studies import (
     StudyTexts,
     check_column,
     iterate_studies,
+    keyed_studies,
     read_texts,
+    study_columns,
 )
 
 __all__ = [
@@ -15,5 +17,7 @@ __all__ = [
     "check_names",
     "find_columns",
     "iterate_studies",
+    "keyed_studies",
     "read_texts",
+    "study_columns",
 ]

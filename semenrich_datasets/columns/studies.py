@@ -140,7 +140,8 @@ def iterate_studies(
         )
         if image_column is not None:
             check_column(image_column, reports.column_names, "image_column")
-        return columns, _studies(_rows(reports, columns, image_column), columns, image_column)
+        keyed = _studies(_rows(reports, columns, image_column), columns, image_column)
+        return columns, (study for _, study in keyed)
     if isinstance(reports, (str, bytes, os.PathLike)) or hasattr(reports, "columns"):
         msg = (
             f"expected a dataset, rows or texts, found a {type(reports).__name__}: "
@@ -159,7 +160,30 @@ def iterate_studies(
         context_columns=context_columns,
         patient_column=patient_column,
     )
-    return columns, _studies(chain([first], rows), columns, image_column)
+    keyed = _studies(chain([first], rows), columns, image_column)
+    return columns, (study for _, study in keyed)
+
+
+def keyed_studies(
+    reports: Dataset | IterableDataset, columns: ReportColumns
+) -> Iterator[tuple[Any, StudyTexts]]:
+    """Reads the texts of a part of a dataset, to be counted together with the other parts.
+
+    Args:
+        reports (`datasets.Dataset` or `datasets.IterableDataset`): The part.
+        columns ([`ReportColumns`]): What is what.
+
+    Yields:
+        `tuple[Any, StudyTexts]`: Each report of the part once, with what the rows that repeat it
+        share in other parts too; None for a row that is a report of its own.
+    """
+    yield from _studies(_rows(reports, columns, None), columns, None)
+
+
+def study_columns(columns: ReportColumns) -> list[str]:
+    """Names the columns that hold a study's texts or tell its rows from those of others."""
+    names = [columns.findings, *columns.context, columns.study_id, columns.patient_id]
+    return [*dict.fromkeys(name for name in [*names, *columns.images] if name)]
 
 
 def check_column(column: str, columns: Iterable[str], argument: str = "text_column") -> None:
@@ -173,7 +197,7 @@ def check_column(column: str, columns: Iterable[str], argument: str = "text_colu
 
 def _studies(
     rows: Iterable[Mapping[str, Any]], columns: ReportColumns, image_column: str | None
-) -> Iterator[StudyTexts]:
+) -> Iterator[tuple[Any, StudyTexts]]:
     seen: set[Any] = set()
     for row in rows:
         check_column(columns.findings, row)
@@ -182,7 +206,9 @@ def _studies(
             seen.add(key)
             single = {name: [value] for name, value in row.items()}
             study = read_texts(single, columns)[0]
-            yield study if image_column is None else replace(study, image=row.get(image_column))
+            if image_column is not None:
+                study = replace(study, image=row.get(image_column))
+            yield key, study
 
 
 def _rows(
@@ -195,9 +221,8 @@ def _rows(
     if schema is None:
         yield from reports
         return
-    wanted = [columns.findings, *columns.context, columns.study_id, columns.patient_id]
-    wanted.append(image_column)
-    there = [name for name in dict.fromkeys([*wanted, *columns.images]) if name in schema.names]
+    wanted = dict.fromkeys([*study_columns(columns), image_column])
+    there = [name for name in wanted if name in schema.names]
     pictures = {
         name: "picture"
         for name in columns.images

@@ -99,7 +99,7 @@ class SafeSelection:
         self.min_score = min_score
         self.unsaid = unsaid
         self.candidates = list_candidates(index)
-        self.compatible = Compatibility.of(self.candidates, index.agreement.together)
+        self.compatible = Compatibility.of(self.candidates, index.agreement.together > 0)
         self.topics = candidate_topics(index, self.candidates)
         self.kind_evidence = kind_evidence(index)
         self._cliques = lru_cache(maxsize=_MEMORY)(self._clique)

@@ -18,8 +18,13 @@ from semenrich_datasets.index.agreement import Agreement, fit_agreement
 from semenrich_datasets.index.clustering import DBSCAN, HDBSCAN, KMeans, cluster_vectors
 from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence, membership_matrix
-from semenrich_datasets.index.counting import SPLITTERS, SentenceCounts, Splitter, count_sentences
-from semenrich_datasets.index.embedding import Encoder, embed_sentences, encoder_name
+from semenrich_datasets.index.counting import SentenceCounts, count_sentences
+from semenrich_datasets.index.embedding import (
+    EmbedRows,
+    Encoder,
+    embed_sentences,
+    encoder_name,
+)
 from semenrich_datasets.index.holders import count_holders, rebuild_sentences
 from semenrich_datasets.index.image_embedding import (
     ImageEncoder,
@@ -31,6 +36,7 @@ from semenrich_datasets.index.llm_signs import LLMSigns, draw_occurrences
 from semenrich_datasets.index.neighbors import build_search_index
 from semenrich_datasets.index.silence import SilenceModel
 from semenrich_datasets.index.silence_fit import fit_silence
+from semenrich_datasets.index.splitters import SPLITTERS, Splitter
 from semenrich_datasets.index.tables import sentence_table, unit_table
 from semenrich_datasets.index.topics import topics_of
 from semenrich_datasets.index.units import number_units, published_key, unit_keys
@@ -118,10 +124,39 @@ def build_parts(
         by_patient=settings.patient_column is not None,
         show_progress=show_progress,
     )
+    return fit_parts(counts, settings, images, show_progress=show_progress)
+
+
+def fit_parts(
+    counts: SentenceCounts,
+    settings: BuildSettings,
+    images: Sequence[NDArray[np.float32]] = (),
+    *,
+    embed: EmbedRows | None = None,
+    show_progress: bool,
+) -> IndexParts:
+    """Fits an index on the counted sentences of a corpus.
+
+    Args:
+        counts ([`SentenceCounts`]): The sentences.
+        settings ([`BuildSettings`]): How.
+        images (`Sequence[np.ndarray]`, *optional*): Embeddings of the images of all studies, one
+            part after the other.
+        embed (`EmbedRows`, *optional*): What embeds sentences; this process by default.
+        show_progress (`bool`): Whether to show progress bars.
+
+    Returns:
+        [`IndexParts`]
+
+    Raises:
+        `ValueError`: When there is no sentence.
+    """
     if not counts.sentences:
         msg = f"no sentence in column {settings.text_column!r}: {counts.n_skipped} rows are empty"
         raise ValueError(msg)
-    vectors = embed_sentences(counts.sentences, settings.encoder, show_progress=show_progress)
+    vectors = embed_sentences(
+        counts.sentences, settings.encoder, show_progress=show_progress, embed=embed
+    )
     cluster_ids = _number(cluster_vectors(vectors, settings.method, settings.seed))
     occurrences = np.bincount(counts.sentence_ids, minlength=len(counts.sentences))
     reader = settings.reader or best_reader(counts.sentences, occurrences.tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
@@ -33,6 +33,10 @@ _SHARD = 2_048
 _MIN_BATCH_TOKENS = 32
 
 _Advance = Callable[[int], object]
+#: What [`embed_rows`] does, here or on other machines.
+EmbedRows = Callable[
+    ["Encoder", list[str], list[int], int, _Advance], Iterator[tuple[list[int], Vectors]]
+]
 
 
 @runtime_checkable
@@ -115,6 +119,7 @@ def embed_sentences(
     batch_size: int = 32,
     cache_dir: str | os.PathLike[str] | None = None,
     show_progress: bool = True,
+    embed: EmbedRows | None = None,
 ) -> Vectors:
     """Gives the unit vector of each sentence.
 
@@ -129,6 +134,8 @@ def embed_sentences(
         cache_dir (`str` or `os.PathLike`, *optional*): defaults to semenrich/embeddings in the
             Hugging Face cache (`HF_HOME`). It holds digests of the sentences, not their text.
         show_progress (`bool`, *optional*, defaults to `True`): whether to draw a progress bar.
+        embed (`EmbedRows`, *optional*, defaults to [`embed_rows`]): what embeds those that the
+            cache lacks.
 
     Returns:
         `np.ndarray`: shape (len(sentences), d), float32, rows of length 1.
@@ -153,7 +160,8 @@ def embed_sentences(
         unit=" sentences",
         disable=not show_progress,
     ) as progress:
-        for rows, vectors in _embed(encoder, distinct, missing, batch_size, progress.update):
+        found = (embed or embed_rows)(encoder, distinct, missing, batch_size, progress.update)
+        for rows, vectors in found:
             parts.append((rows, vectors))
             if cache:
                 cache.keep([distinct[row] for row in rows], vectors)
@@ -220,16 +228,31 @@ def _weights_digest(model: SentenceTransformer) -> str:
     return weights_digest(model.parameters())
 
 
-def _embed(
+def shards(sentences: Sequence[str], rows: Iterable[int]) -> list[list[int]]:
+    """Cuts rows of `sentences`, the shortest first, into what is embedded and kept at once."""
+    ordered = sorted(rows, key=lambda row: len(sentences[row]))
+    return [ordered[start : start + _SHARD] for start in range(0, len(ordered), _SHARD)]
+
+
+def embed_rows(
     encoder: Encoder, sentences: list[str], rows: list[int], batch_size: int, advance: _Advance
 ) -> Iterator[tuple[list[int], Vectors]]:
-    """Yields rows of `sentences` and their unit vectors, shard after shard, shortest first."""
+    """Embeds some rows of `sentences`, shard after shard, and keeps nothing.
+
+    Args:
+        encoder ([`Encoder`]): what embeds them.
+        sentences (`list[str]`): where they are.
+        rows (`list[int]`): which.
+        batch_size (`int`): sentences encoded together.
+        advance (`Callable`): told how many more are done.
+
+    Yields:
+        `tuple[list[int], np.ndarray]`: rows and their unit vectors, shape (len(rows), d), float32.
+    """
     if not rows:
         return
-    rows = sorted(rows, key=lambda row: len(sentences[row]))
     with _encoding(encoder, batch_size, advance) as encode:
-        for start in range(0, len(rows), _SHARD):
-            shard = rows[start : start + _SHARD]
+        for shard in shards(sentences, rows):
             texts = [sentences[row] for row in shard]
             yield shard, _unit_rows(encode(texts), len(texts))
 

@@ -174,9 +174,21 @@ class FindingsIndex:
             image_encoder=image_encoder_of(image_column, image_encoder),
             patient_column=columns.patient_id if columns else None,
         )
-        parts = build_parts(studies, settings, show_progress=show_progress)
+        return cls.fitted(build_parts(studies, settings, show_progress=show_progress), settings)
+
+    @classmethod
+    def fitted(cls, parts: IndexParts, settings: BuildSettings) -> FindingsIndex:
+        """Makes an index of what was fitted, and warns where little of the corpus was understood.
+
+        Args:
+            parts ([`IndexParts`]): What was fitted.
+            settings ([`BuildSettings`]): How.
+
+        Returns:
+            [`FindingsIndex`]
+        """
         index = cls(*parts, encoder=settings.encoder)
-        if preset == "safe":
+        if settings.preset == "safe":
             warn_of_unread(index.coverage, index.config.lexicon)
         return index
 

@@ -1,11 +1,20 @@
 """Distinct sentences of reports, counted."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from semenrich_datasets.columns import StudyTexts
-from semenrich_datasets.index.counting import SPLITTERS, fold_of, reports_per_member
+from semenrich_datasets.index.counting import (
+    SPLITTERS,
+    count_block,
+    fold_of,
+    merge_counts,
+    reports_per_member,
+)
 from semenrich_datasets.index.counting import count_sentences as count_studies
 
 
@@ -68,6 +77,38 @@ def test_sentences_come_by_the_number_of_reports_that_hold_them(texts):
         for sentence in counts.sentences
     ]
     assert holders.tolist() == naive == sorted(naive, reverse=True)
+
+
+keyed = st.lists(
+    st.tuples(
+        st.sampled_from([None, None, "s1", "s2"]),
+        st.lists(st.sampled_from(["A.", "a.", " a .", "B."]), max_size=3).map(" ".join),
+        st.sampled_from(["Tube.", "tube. Normal.", ""]),
+    ),
+    max_size=8,
+)
+
+
+@given(keyed, st.lists(st.integers(0, 8), max_size=3))
+def test_cuts_into_blocks_change_nothing(rows, cuts):
+    """A study with a key counts where it comes first, whichever block that is in."""
+    first = {key: row for row, (key, *_) in reversed([*enumerate(rows)])}
+    studies = [
+        (key, StudyTexts(findings, {"impression": conclusion}, {"history": findings}))
+        for key, findings, conclusion in rows
+    ]
+    ends = [0, *sorted(cuts), 8]
+    parts = [studies[start:end] for start, end in itertools.pairwise(ends)]
+    merged = merge_counts([count_block(part) for part in parts])
+    kept = [one for row, (key, one) in enumerate(studies) if key is None or first[key] == row]
+    expected = count_studies(kept)
+    for field in dataclasses.fields(expected):
+        found, wanted = getattr(merged, field.name), getattr(expected, field.name)
+        np.testing.assert_equal(_plain(found), _plain(wanted), field.name)
+
+
+def _plain(value):
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
 
 
 def test_noise_has_no_holders():
