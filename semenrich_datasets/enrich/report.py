@@ -56,7 +56,12 @@ class Addition:
 
     def as_dict(self) -> dict[str, Any]:
         """Gives the row of the column `added_findings`."""
-        return dict(vars(self))
+        return {
+            "sentence": self.sentence,
+            "cluster_id": self.cluster_id,
+            "support": self.support,
+            "score": self.score,
+        }
 
 
 #: Type of the column `added_findings`: the fields of an [`Addition`].
