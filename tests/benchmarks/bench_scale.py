@@ -56,8 +56,9 @@ STAGES = {
 _BATCH = 1_000
 # More reports than these are not enriched: the rate is the same.
 _ENRICHED = 200_000
-# Stages that take less are noise.
+# Stages that take less are noise, and those that never take this much are not drawn.
 _LEAST_SECONDS = 0.2
+_SHOWN_SECONDS = 1.0
 
 
 class HashedWords:
@@ -230,6 +231,28 @@ def exponent(seconds: dict[int, float]) -> str:
     return f"{np.log(told[last] / told[first]) / np.log(last / first):.2f}"
 
 
+def draw(figures: dict[str, Any], sizes: list[int], path: Path) -> None:
+    """Draws CPU seconds and memory of the build over the size of the corpus."""
+    import matplotlib.pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "scale"
+    built = {size: figures[f"{size} build"] for size in sizes if f"{size} build" in figures}
+    left, right = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")[1]
+    for stage in ("build", *dict.fromkeys(STAGES.values())):
+        line = {size: found[stage] for size, found in built.items() if stage in found}
+        if max((entry["cpu_s"] for entry in line.values()), default=0) >= _SHOWN_SECONDS:
+            wide = 2.5 if stage == "build" else 1.2
+            seconds = [entry["cpu_s"] for entry in line.values()]
+            left.loglog(list(line), seconds, marker="o", markersize=3, lw=wide, label=stage)
+    peaks = [found["build"]["peak_gib"] for found in built.values()]
+    right.semilogx(list(built), peaks, marker="o", color="black")
+    right.set_ylim(bottom=0)
+    left.legend(fontsize="x-small")
+    for axes, title in ((left, "CPU seconds"), (right, "peak of resident memory, GiB")):
+        axes.set(xlabel="reports", title=title)
+    plt.savefig(path, metadata={"Date": None})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -238,6 +261,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 30_000, 100_000])
     parser.add_argument("--steps", nargs="+", choices=list(STEPS), default=list(STEPS))
     parser.add_argument("--again", action="store_true", help="run steps whose figures are there")
+    parser.add_argument("--plot", type=Path, metavar="SVG")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for size in options.sizes:
@@ -248,6 +272,8 @@ def main() -> None:
     print("| " + " | ".join(header) + " |\n" + "|---" * len(header) + "|")
     for row in table(figures, options.sizes):
         print("| " + " | ".join(row) + " |")
+    if options.plot:
+        draw(figures, options.sizes, options.plot)
     for size in options.sizes:
         print(size, figures.get(f"{size} build", {}).get("facts"))
 
