@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from itertools import chain
+from operator import or_
 
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.index.agreement import MIN_SUPPORT
 from semenrich_datasets.reading import Lexicon, Reader, Reading, as_reader
-from semenrich_datasets.reading.entailment import Logic, all_of, contradicts, follows
+from semenrich_datasets.reading.entailment import Logic, contradicts, follows
 from semenrich_datasets.sentences import split_sentences
 
 # As a set of bits: every one.
@@ -36,12 +38,10 @@ class ReportFacts:
     ) -> None:
         own, others, past = list(findings), list(context), list(history)
         everything = [*own, *others, *past]
-        self._own = all_of(reading.logic for reading in own)
-        self._said = self._own | all_of(reading.logic for reading in chain(others, past))
-        self._left_open = self._at_issue = 0
-        for reading in everything:
-            self._left_open |= reading.left_open
-            self._at_issue |= reading.at_issue
+        self._own = reduce(or_, (reading.logic for reading in own), Logic())
+        self._said = reduce(or_, (reading.logic for reading in chain(others, past)), self._own)
+        self._left_open = reduce(or_, (reading.left_open for reading in everything), 0)
+        self._at_issue = reduce(or_, (reading.at_issue for reading in everything), 0)
         if any(reading.lost for reading in chain(own, others)):
             self._left_open = _ALL_OPEN
         self._one_sided = _is_one_sided([*own, *others])

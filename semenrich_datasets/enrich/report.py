@@ -56,12 +56,7 @@ class Addition:
 
     def as_dict(self) -> dict[str, Any]:
         """Gives the row of the column `added_findings`."""
-        return {
-            "sentence": self.sentence,
-            "cluster_id": self.cluster_id,
-            "support": self.support,
-            "score": self.score,
-        }
+        return dict(vars(self))
 
 
 #: Type of the column `added_findings`: the fields of an [`Addition`].

@@ -42,17 +42,6 @@ class Logic:
         )
 
 
-def all_of(contents: Iterable[Logic]) -> Logic:
-    """Puts many together, faster than `|` one by one."""
-    denies = implies = states = excludes = 0
-    for one in contents:
-        denies |= one.denies
-        implies |= one.implies
-        states |= one.states
-        excludes |= one.excludes
-    return Logic(denies, implies, states, excludes)
-
-
 def contradicts(proposal: Logic, said: Logic) -> bool:
     """Whether a proposal denies what is stated, or states what is denied."""
     return bool(proposal.denies & said.excludes or proposal.states & said.implies)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Any, Literal
 
@@ -99,7 +99,7 @@ class Reading:
     names_study: bool = field(repr=False)
     names_outside: bool = field(repr=False)
 
-    @cached_property
+    @property
     def is_transferable(self) -> bool:
         """Whether it may be proposed to another report at all.
 
