@@ -256,8 +256,11 @@ def _report_key(row: Mapping[str, Any], columns: ReportColumns) -> Any:
         return None
     texts = [text_of(row.get(name)) or "" for name in (columns.findings, *columns.context)]
     # Ids that turn out to be no ids ("CT chest") must not make one report of them all.
-    digest = blake2b("\0".join(texts).encode(errors="surrogatepass"), digest_size=16).digest()
-    return (study, patient, digest) if study is not None or any(texts) else None
+    if study is None and not any(texts):
+        return None
+    # One digest, not the texts and ids: a key is kept for each report of the corpus.
+    said = "\0".join([*map(repr, (study, patient)), *texts])
+    return blake2b(said.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _identifier(rows: Mapping[str, Sequence[Any]], row: int, name: str | None) -> Any:

@@ -160,7 +160,7 @@ def fit_parts(
     cluster_ids = _number(cluster_vectors(vectors, settings.method, settings.seed))
     occurrences = np.bincount(counts.sentence_ids, minlength=len(counts.sentences))
     reader = settings.reader or best_reader(counts.sentences, occurrences.tolist())
-    readings = [reader.read(sentence) for sentence in counts.sentences]
+    readings = read_sentences(counts.sentences, reader)
     if settings.preset == "paper":
         keys = [published_key(one) if one != NOISE else "" for one in cluster_ids.tolist()]
     else:
@@ -196,6 +196,11 @@ def fit_parts(
         build_search_index(vectors),
         reader,
     )
+
+
+def read_sentences(sentences: Sequence[str], reader: Reader) -> list[Reading]:
+    """Reads distinct sentences."""
+    return [reader.read(sentence) for sentence in sentences]
 
 
 def _look(

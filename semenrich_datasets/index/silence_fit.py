@@ -107,14 +107,14 @@ class Studies:
         # Sums of floats depend on their order, and the digest may not depend on the reports' order.
         self.order = np.argsort(counts.digests, kind="stable")[:_MOST_REPORTS]
         parts = (counts.findings, counts.context, counts.history)
-        self.held = sparse.csr_array(
-            sparse.hstack([part.matrix(counts.n_reports) for part in parts])
-        )[self.order]
+        held = sparse.hstack([part.matrix(counts.n_reports)[self.order] for part in parts]).tocsr()
+        # Of a large corpus most sentences are in none of these reports, and need not be read.
+        rows = np.flatnonzero(np.bincount(held.indices, minlength=held.shape[1]))
+        self.held = sparse.csr_array(held[:, rows])
         self.folds = counts.folds[self.order]
-        readings = [[reader.read(one) for one in part.sentences] for part in parts]
-        self.readings = [reading for part in readings for reading in part]
-        n_image = len(readings[0]) + len(readings[1])
-        self.of_history = np.arange(len(self.readings)) >= n_image
+        sentences = [one for part in parts for one in part.sentences]
+        self.readings = [reader.read(sentences[row]) for row in rows.tolist()]
+        self.of_history = rows >= len(sentences) - len(counts.history.sentences)
         self._vocabulary = reader.lexicon.vocabulary
         said = Topics(topics, reader.lexicon).stances(self.readings)
         self.speaks = said > SILENT

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import tracemalloc
 
 import numpy as np
 from hypothesis import given
@@ -137,3 +138,24 @@ def test_folds_keep_patients_together():
     assert len({fold_of(StudyTexts(text, patient="p1"), by_patient=True) for text in texts}) == 1
     assert len({fold_of(StudyTexts("A.", patient=text), by_patient=True) for text in texts}) == 5
     assert {fold_of(StudyTexts(text), by_patient=True) for text in texts} == {1, 2, 3, 4, 5}
+
+
+@given(st.lists(st.sampled_from(["A b.", "a b", "a  b", "A B"]), min_size=1, max_size=9))
+def test_the_most_common_spelling_of_any_run(spellings):
+    plain = [" ".join(one.split()) for one in spellings]
+    expected = min(plain, key=lambda one: (-plain.count(one), one))
+    same_ending = [one.removesuffix(".") for one in plain]
+    assert len(set(map(str.lower, same_ending))) == 1
+    assert count_sentences(spellings).texts == [expected]
+
+
+def test_an_occurrence_costs_some_bytes():
+    # 32 of numbers where it stands once, and as much for a moment when they are sorted.
+    n = 8_000
+    studies = (StudyTexts("Lungs clear. No effusion.", {"b": "Normal."}) for _ in range(n))
+    tracemalloc.start()
+    counts = count_studies(studies)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert counts.n_reports == n
+    assert peak < 75 * 4 * n

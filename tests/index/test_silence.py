@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.columns import StudyTexts
-from semenrich_datasets.index.counting import fold_of
+from semenrich_datasets.index import silence_fit
+from semenrich_datasets.index.counting import count_sentences, fold_of
 from semenrich_datasets.index.silence import (
     FOLDS,
     NO_CONTEXT,
@@ -419,3 +420,21 @@ def test_a_history_states_nothing_of_the_image_and_is_cut_on_its_own_topic():
     weights, numbers = index.silence.text.weights, index.silence.numbers
     assert not weights[:, numbers['history "effusion"'], pleura].any()
     assert weights[:, numbers['history "cardiomegaly"'], pleura].any()
+
+
+def test_of_a_large_corpus_only_what_its_sample_holds_is_read(monkeypatch):
+    studies = [
+        StudyTexts(f"Tube {n}. Heart size normal.", {"b": f"Normal {n}."}, {"i": f"Fall {n}."})
+        for n in range(200)
+    ]
+    counts, topics = count_sentences(studies), [Topic("heart")]
+    whole = silence_fit.Studies(counts, Reader(), topics)
+    monkeypatch.setattr(silence_fit, "_MOST_REPORTS", 20)
+    some = silence_fit.Studies(counts, Reader(), topics)
+    assert (len(whole.readings), len(some.readings)) == (3 * 200 + 1, 3 * 20 + 1)
+    assert some.of_history.sum() == 20
+    assert {one.text for one, past in zip(some.readings, some.of_history, strict=True) if past} == {
+        f"fall {number}" for number in np.sort(counts.rows[some.order])
+    }
+    assert some.counts().normal.tolist() == [20]
+    assert (some.stance == whole.stance[:20]).all()

@@ -1,6 +1,7 @@
 """Images in the index: what they decide, and what they tell of the share left unsaid."""
 
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -260,3 +261,15 @@ def test_where_images_taught_nothing_the_texts_stand(pictures):
         assert shown == silence.log_odds(rest, fold=fold)[heart]
         assert silence.explain(rest, heart, dark, fold) == silence.explain(rest, heart, fold=fold)
     assert silence.risk(silence.log_odds(rest, dark))[heart] > 0.1
+
+
+def test_it_converges_on_dimensions_that_hang_together():
+    rng = np.random.default_rng(4)
+    shown = rng.normal(size=(900, 24))
+    sick = shown @ np.linspace(-2, 2, 24) > 0
+    stance = np.where(rng.random(900) < 0.3, SILENT, np.where(sick, ABNORMAL, NORMAL))
+    mixed = (shown * 0.6 ** np.arange(24)) @ np.linalg.qr(rng.normal(size=(24, 24)))[0]
+    images = (300 * mixed).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert learn_unsaid(images, stance[:, None].astype(np.int8), 1 + np.arange(900) % 5)
