@@ -88,6 +88,7 @@ def build(
         from semenrich_datasets import FindingsIndex
         from semenrich_datasets.report_files import load_reports
 
+        _check_apart([output], data)
         reports = load_reports(data, split)
         index = FindingsIndex.build(
             reports,
@@ -143,11 +144,18 @@ def enrich(
     with _clear_errors():
         from semenrich_datasets import FindingsIndex, SemEnricher
         from semenrich_datasets.audit import push_enriched, summarize
-        from semenrich_datasets.report_files import check_target, load_reports, save_reports
+        from semenrich_datasets.report_files import (
+            check_target,
+            load_reports,
+            save_reports,
+            settings_path,
+        )
+        from semenrich_datasets.whole_files import draft_folder
 
         check_target(output)
-        if Path(output).resolve() == Path(data).resolve():
-            raise ValueError(f"{output} is the input itself: name another --output")
+        kept = Path(output).with_suffix(".index")
+        written = [Path(output), settings_path(output)]
+        _check_apart(written if index or not keep_index else [*written, kept], data, index)
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
         reports = load_reports(data, split)
@@ -155,7 +163,6 @@ def enrich(
         if index is None:
             build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
             fitted = FindingsIndex.build(reports, text_column, lexicon=lexicon, preset=build_preset)
-            kept = Path(output).with_suffix(".index")
             if keep_index:
                 fitted.save_pretrained(kept)
                 place = {"index_folder": kept.name}  # beside the output, wherever both are moved
@@ -173,13 +180,20 @@ def enrich(
             seed=seed,
         )
         typer.echo(str(enricher.find_columns(reports.column_names)))
-        enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
-        settings = {**enricher.to_dict(), **place}
-        save_reports(enriched, output, settings)
-        if push_to_hub:
-            push_enriched(enriched, enricher, push_to_hub, index_repo=place.get("index_repo"))
-    _print_examples(enriched, enricher, examples)
-    typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
+        # Reports that were enriched by a run that was killed would stay in the cache of `datasets`.
+        with draft_folder(Path(output)) as drafts:
+            enriched = reports.map(
+                enricher,
+                batched=True,
+                num_proc=num_proc,
+                desc="Enrich",
+                cache_file_name=str(drafts / "enriched.arrow"),
+            )
+            save_reports(enriched, output, {**enricher.to_dict(), **place})
+            if push_to_hub:
+                push_enriched(enriched, enricher, push_to_hub, index_repo=place.get("index_repo"))
+            _print_examples(enriched, enricher, examples)
+            typer.echo(f"{summarize(enriched, enricher)}\n-> {output}")
     if index is None:
         typer.echo(f"index -> {kept}" if keep_index else "the index was not kept")
 
@@ -215,11 +229,21 @@ def audit(
         from semenrich_datasets.audit import masked_truth, write_audit
         from semenrich_datasets.report_files import load_reports
 
+        _check_apart([output], data, index)
         enricher = _enricher_of(data, index)
         reports = load_reports(data, split)
         masked = masked_truth(reports, enricher, seed=seed)
         write_audit(output, reports, enricher, seed=seed, masked=masked)
     typer.echo(f"{masked}\n-> {output}")
+
+
+def _check_apart(written: list[Path], data: str, *others: str | None) -> None:
+    """Refuses to write over reports that are read, their settings, or an index."""
+    from semenrich_datasets.report_files import PHANTOM, settings_path
+    from semenrich_datasets.whole_files import check_apart
+
+    read = [] if data == PHANTOM else [Path(data), settings_path(data)]
+    check_apart(written, [*read, *(Path(one) for one in others if one)])
 
 
 def _open_place(index: str | None) -> dict[str, str]:
@@ -266,11 +290,13 @@ def suggest(
     with _clear_errors():
         from semenrich_datasets import FindingsIndex
         from semenrich_datasets.index.coverage import suggest_lexicon
+        from semenrich_datasets.whole_files import replace_text
 
         fitted = FindingsIndex.from_pretrained(index)
         text = suggest_lexicon(fitted.sentences, fitted.reader, most=most)
         if output is not None:
-            output.write_text(text, encoding="utf-8")
+            _check_apart([output], index)
+            replace_text(output, text)
     typer.echo(text if output is None else f"-> {output}")
 
 

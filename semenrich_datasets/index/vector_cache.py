@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from semenrich_datasets.whole_files import draft_folder, put_file
 
 Vectors = npt.NDArray[np.float32]
 
@@ -72,14 +73,12 @@ class VectorCache:
                 "vector": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1]),
             }
         )
-        self.folder.mkdir(parents=True, exist_ok=True)
         name = hashlib.blake2b(b"".join(keys), digest_size=_KEY_BYTES).hexdigest()
-        unfinished = self.folder / f"{name}.{uuid.uuid4().hex}.unfinished"
-        try:
-            pq.write_table(table, unfinished, compression="none", write_page_checksum=True)
-            os.replace(unfinished, self.folder / f"{name}.parquet")
-        finally:
-            unfinished.unlink(missing_ok=True)
+        # One name for all drafts: whoever writes next deletes those of runs that were killed.
+        with draft_folder(self.folder / "vectors") as drafts:
+            draft = drafts / f"{name}.parquet"
+            pq.write_table(table, draft, compression="none", write_page_checksum=True)
+            put_file(draft, self.folder / draft.name)
 
     def keep(self, items: Sequence[str | bytes], vectors: Vectors) -> None:
         """Writes, and warns where the disk is full or read-only.

@@ -14,7 +14,6 @@ from semenrich_datasets.index.files import (
     data_path,
     index_digest,
     read_config,
-    replace_text,
     write_index,
 )
 from semenrich_datasets.index.location import find_index
@@ -93,13 +92,13 @@ def test_a_crash_while_writing_leaves_the_old_index_whole(folder, failing):
 def test_a_crash_at_the_last_step_leaves_the_old_index_whole(folder, monkeypatch):
     from semenrich_datasets.index import files as index_files
 
-    def crash(path, text):
-        if path.name == CONFIG_NAME:
+    def crash(draft, target):
+        if target.name == CONFIG_NAME:
             raise RuntimeError("power cut")
-        replace_text(path, text)
+        draft.replace(target)
 
     before = read_config(folder)
-    monkeypatch.setattr(index_files, "replace_text", crash)
+    monkeypatch.setattr(index_files, "put_file", crash)
     with pytest.raises(RuntimeError, match="power cut"):
         write_index(folder, {"seed": 1}, writers("new"), "new card")
     assert read_config(folder) == before
@@ -211,10 +210,3 @@ def test_a_place_is_found_from_any_working_folder(folder, monkeypatch):
     monkeypatch.chdir("/")
     place.check(read_config(folder)["digest"])
     assert find_index(folder.parent, subfolder="index") == place
-
-
-def test_text_is_replaced_in_one_step(tmp_path):
-    replace_text(tmp_path / "a", "naïve")
-    replace_text(tmp_path / "a", "new")
-    assert names(tmp_path) == ["a"]
-    assert (tmp_path / "a").read_text(encoding="utf-8") == "new"
