@@ -28,6 +28,7 @@ from semenrich_datasets.index.image_embedding import (
 )
 from semenrich_datasets.index.llm_signs import LLMSigns, draw_occurrences
 from semenrich_datasets.index.neighbors import build_search_index
+from semenrich_datasets.index.progress import stage_bar, stage_name
 from semenrich_datasets.index.silence import SilenceModel
 from semenrich_datasets.index.silence_fit import fit_silence
 from semenrich_datasets.index.tables import sentence_table, unit_table
@@ -120,26 +121,38 @@ def build_parts(
     if not counts.sentences:
         msg = f"no sentence in column {settings.text_column!r}: {counts.n_skipped} rows are empty"
         raise ValueError(msg)
-    vectors = embed_sentences(counts.sentences, settings.encoder, show_progress=show_progress)
-    cluster_ids = _number(cluster_vectors(vectors, settings.method, settings.seed))
+    vectors = embed_sentences(
+        counts.sentences,
+        settings.encoder,
+        show_progress=show_progress,
+        desc=stage_name("Embedding"),
+    )
+    with stage_bar(
+        "Clustering", total=len(vectors), unit="sentences", show=show_progress
+    ) as progress:
+        cluster_ids = _number(cluster_vectors(vectors, settings.method, settings.seed))
+        progress.update(len(vectors))
     occurrences = np.bincount(counts.sentence_ids, minlength=len(counts.sentences))
     reader = settings.reader or best_reader(counts.sentences, occurrences.tolist())
-    readings = [reader.read(sentence) for sentence in counts.sentences]
+    bar = stage_bar("Reading sentences", counts.sentences, unit="sentences", show=show_progress)
+    readings = [reader.read(sentence) for sentence in bar]
     if settings.preset == "paper":
         keys = [published_key(one) if one != NOISE else "" for one in cluster_ids.tolist()]
     else:
         keys = unit_keys(readings, cluster_ids)
     unit_ids, contents = number_units(keys)
-    sentence_signs, unit_signs, share = _signs(settings.signs, counts, readings, unit_ids)
-    sentences = sentence_table(counts, cluster_ids, unit_ids, sentence_signs, readings, vectors)
-    units = unit_table(counts, unit_ids, contents, unit_signs, share, vectors)
-    membership = membership_matrix(
-        counts.report_ids, unit_ids[counts.sentence_ids], (counts.n_reports, len(contents))
-    )
-    agreement = _agreement(settings, sentences, units, readings, membership, reader)
+    with stage_bar("Units", total=len(contents), unit="units", show=show_progress) as progress:
+        sentence_signs, unit_signs, share = _signs(settings.signs, counts, readings, unit_ids)
+        sentences = sentence_table(counts, cluster_ids, unit_ids, sentence_signs, readings, vectors)
+        units = unit_table(counts, unit_ids, contents, unit_signs, share, vectors)
+        membership = membership_matrix(
+            counts.report_ids, unit_ids[counts.sentence_ids], (counts.n_reports, len(contents))
+        )
+        agreement = _agreement(settings, sentences, units, readings, membership, reader)
+        progress.update(len(contents))
     added = _most_common_readings(sentences, agreement.candidate_ids, readings)
     seen = np.concatenate(images)[counts.rows] if images else None
-    silence = fit_silence(counts, reader, topics_of(added), seen)
+    silence = fit_silence(counts, reader, topics_of(added), seen, show_progress=show_progress)
     return IndexParts(
         _config(settings, counts, reader, silence),
         sentences,

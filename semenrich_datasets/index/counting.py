@@ -10,9 +10,9 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from tqdm.auto import tqdm
 
 from semenrich_datasets.columns import StudyTexts
+from semenrich_datasets.index.progress import stage_bar
 from semenrich_datasets.index.silence import FOLDS
 from semenrich_datasets.sentences import normalize_sentence, split_paper, split_sentences
 
@@ -154,7 +154,7 @@ def count_sentences(
     folds: list[int] = []
     rows: list[int] = []
     n_reports = n_skipped = 0
-    bar = tqdm(studies, desc="Sentences", unit=" reports", disable=not show_progress)
+    bar = stage_bar("Reading reports", studies, unit="reports", show=show_progress)
     for row, study in enumerate(bar):
         pieces = splitter.split(study.findings) if study.findings is not None else []
         keyed = [(key, piece) for piece in pieces if (key := splitter.normalize(piece))]

@@ -105,6 +105,7 @@ def embed_sentences(
     batch_size: int = 32,
     cache_dir: str | os.PathLike[str] | None = None,
     show_progress: bool = True,
+    desc: str = "Embedding",
 ) -> Vectors:
     """Gives the unit vector of each sentence.
 
@@ -119,6 +120,7 @@ def embed_sentences(
         cache_dir (`str` or `os.PathLike`, *optional*): defaults to semenrich/embeddings in the
             Hugging Face cache (`HF_HOME`). It holds digests of the sentences, not their text.
         show_progress (`bool`, *optional*, defaults to `True`): whether to draw a progress bar.
+        desc (`str`, *optional*, defaults to `"Embedding"`): what it is called.
 
     Returns:
         `np.ndarray`: shape (len(sentences), d), float32, rows of length 1.
@@ -137,7 +139,7 @@ def embed_sentences(
     parts = list(cache.read(distinct)) if cache else []
     missing = sorted(set(range(len(distinct))).difference(*(rows for rows, _ in parts)))
     with tqdm(
-        desc="Embedding",
+        desc=desc,
         total=len(distinct),
         initial=len(distinct) - len(missing),
         unit=" sentences",
