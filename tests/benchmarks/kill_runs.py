@@ -53,6 +53,7 @@ class Place:
 
     def __init__(self, root: Path, name: str) -> None:
         self.root = root / name.replace(" ", "-").replace(",", "")
+        self.kept = self.root.with_suffix(".old")
         self.arguments, self.output = COMMANDS[name]
         caches = {"HF_HOME": str(self.root / "hf"), "TMPDIR": str(self.root / "tmp")}
         self.env = {**os.environ, **caches, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -103,6 +104,24 @@ class Place:
             return "reports without settings"
         return _digest_rows(path)
 
+    def _outputs(self, folder: Path) -> list[Path]:
+        return sorted(folder.glob(f"{Path(self.output).stem}*"))
+
+    def keep_old(self) -> None:
+        """Keeps the output that is there, to be replaced by each run that is killed."""
+        self.kept.mkdir()
+        for path in self._outputs(self.root):
+            copy = shutil.copytree if path.is_dir() else shutil.copy2
+            copy(path, self.kept / path.name)
+
+    def restore_old(self) -> None:
+        """Puts the kept output into its place."""
+        for path in self._outputs(self.root):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in self._outputs(self.kept):
+            copy = shutil.copytree if path.is_dir() else shutil.copy2
+            copy(path, self.root / path.name)
+
     def names(self) -> Counter[str]:
         """Every file and folder, random parts of their names left out."""
         paths = [path.relative_to(self.root) for path in self.root.rglob("*")]
@@ -134,7 +153,8 @@ def prepare(root: Path, name: str, studies: int) -> tuple[Place, dict[str, objec
         return place, json.loads(known.read_text())
     from semenrich_datasets.phantom import load_phantom
 
-    shutil.rmtree(place.root, ignore_errors=True)
+    for folder in (place.root, place.kept):
+        shutil.rmtree(folder, ignore_errors=True)
     (place.root / "tmp").mkdir(parents=True)
     phantom = load_phantom(studies, images=False).select_columns(["findings", "impression"])
     phantom.to_csv(place.root / "reports.csv")
@@ -143,6 +163,7 @@ def prepare(root: Path, name: str, studies: int) -> tuple[Place, dict[str, objec
     # The old output is another one than the new: of another seed.
     seconds = place.run([*place.command, "--seed", "1"])
     old = place.digest()
+    place.keep_old()
     seconds = min(seconds, place.run())
     undisturbed = {
         "seconds": seconds,
@@ -156,7 +177,7 @@ def prepare(root: Path, name: str, studies: int) -> tuple[Place, dict[str, objec
 
 def kill_once(place: Place, undisturbed: dict[str, object], after: float) -> dict[str, object]:
     """Kills one run, runs again, and tells what was wrong."""
-    place.run([*place.command, "--seed", "1"])
+    place.restore_old()
     if "build" in place.arguments or "fitted" not in place.arguments:
         # The embedding is part of what is killed.
         shutil.rmtree(place.root / "hf" / "semenrich", ignore_errors=True)
