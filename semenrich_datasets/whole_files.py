@@ -46,8 +46,7 @@ def draft_folder(target: Path) -> Iterator[Path]:
     finally:
         _put_back(folder, target)
         shutil.rmtree(folder, ignore_errors=True)
-        if descriptor is not None:
-            os.close(descriptor)
+        _unlock(descriptor)
 
 
 @contextmanager
@@ -129,8 +128,7 @@ def _clear_draft(folder: Path, target: Path) -> None:
         _put_back(folder, target)
         shutil.rmtree(folder)
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        _unlock(descriptor)
 
 
 def _moved_away(folder: Path, target: Path) -> Path:
@@ -154,8 +152,7 @@ def _make_draft(target: Path) -> tuple[Path, int | None]:
             continue
         if state != "busy" and folder.exists():
             return folder, descriptor
-        if descriptor is not None:
-            os.close(descriptor)
+        _unlock(descriptor)
 
 
 @contextmanager
@@ -173,8 +170,7 @@ def locked(folder: Path, *, shared: bool = False) -> Iterator[bool]:
     try:
         yield state == "held"
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        _unlock(descriptor)
 
 
 def _lock(folder: Path, *, wait: bool, shared: bool = False) -> tuple[int | None, _LockState]:
@@ -195,6 +191,17 @@ def _lock(folder: Path, *, wait: bool, shared: bool = False) -> tuple[int | None
     except OSError:  # a network file system without locks, or without those of folders
         return descriptor, "none"
     return descriptor, "held"
+
+
+def _unlock(descriptor: int | None) -> None:
+    if descriptor is None:
+        return
+    with contextlib.suppress(OSError):
+        import fcntl
+
+        # A process that was forked meanwhile holds the descriptor too: closing it is not enough.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _keep_mode(draft: Path, target: Path) -> None:
