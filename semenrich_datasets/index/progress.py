@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -16,7 +16,6 @@ STAGES = (
     "Units",
     "Silence",
 )
-_Item = TypeVar("_Item")
 
 
 def stage_name(stage: str) -> str:
@@ -26,12 +25,12 @@ def stage_name(stage: str) -> str:
 
 def stage_bar(
     stage: str,
-    items: Iterable[_Item] | None = None,
+    items: Iterable[Any] | None = None,
     *,
     total: int | None = None,
     unit: str,
     show: bool,
-) -> tqdm[_Item]:
+) -> tqdm[Any]:
     """Gives the progress bar of a stage.
 
     Args:
@@ -44,4 +43,7 @@ def stage_bar(
     Returns:
         `tqdm`: Closed by `with`, or at the end of its items.
     """
-    return tqdm(items, desc=stage_name(stage), total=total, unit=f" {unit}", disable=not show)
+    bar: tqdm[Any] = tqdm(
+        items, desc=stage_name(stage), total=total, unit=f" {unit}", disable=not show
+    )
+    return bar
