@@ -24,6 +24,8 @@ import numpy as np
 from console import clear_errors
 from paired_tests import Figure, compare, holm, interval
 
+from semenrich_datasets.whole_files import replace_text
+
 Options = dict[str, Any]
 
 METRICS = Path(__file__).resolve().parents[1] / "metrics"
@@ -350,10 +352,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "left_out": left_out,
         **summarize(figures, options.resamples, options.seed),
     }
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "scores.json").write_text(json.dumps(summary, indent=2) + "\n")
     table = to_markdown(summary)
-    (options.output / "scores.md").write_text(table)
+    replace_text(options.output / "scores.json", json.dumps(summary, indent=2) + "\n")
+    replace_text(options.output / "scores.md", table)
     print(table)
 
 

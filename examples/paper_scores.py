@@ -19,6 +19,7 @@ from phantom_truth_scores import TruthCounts, count_statements
 from semenrich_datasets import FindingsIndex
 from semenrich_datasets.index.claims import ClaimReader
 from semenrich_datasets.sentences import split_sentences
+from semenrich_datasets.whole_files import replace_text
 from semenrich_trainers import parse_report
 from semenrich_trainers.report_scores import ReportScorer
 from semenrich_trainers.rewards import BleuReward
@@ -152,7 +153,7 @@ def score_run(result: Path, studies: Any, index: FindingsIndex) -> dict[str, Sco
             | {"distinct": [distinct_sentences(completions)]}
             for prompt, completions in written.items()
         }
-        kept.write_text(json.dumps(scores) + "\n", encoding="utf-8")
+        replace_text(kept, json.dumps(scores) + "\n")
     base = _base_of(result)
     for prompt, completions in () if base is None else written.items():
         cut = cut_to(completions, base)
@@ -208,9 +209,8 @@ def make_tables(runs: Path, settings: dict[str, Any], to: Path) -> dict[str, Any
     pruning = runs / "pruning" / "result.json"
     if pruning.exists():
         tables["pruning"] = json.loads(pruning.read_text(encoding="utf-8"))["curve"]
-    to.mkdir(parents=True, exist_ok=True)
-    (to / "results.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
-    (to / "tables.md").write_text(to_markdown(tables), encoding="utf-8")
+    replace_text(to / "results.json", json.dumps(tables, indent=1) + "\n")
+    replace_text(to / "tables.md", to_markdown(tables))
     return tables
 
 

@@ -218,9 +218,9 @@ def open_data(folder: Path) -> tuple[Any, Any, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a file whole or not at all."""
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    from semenrich_datasets.whole_files import replace_text
+
+    replace_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def check_recipe(experiment: Experiment) -> None:

@@ -24,6 +24,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, set_seed
 
 from semenrich_datasets.index.embedding import Encoder, load_encoder
 from semenrich_datasets.phantom import load_phantom
+from semenrich_datasets.whole_files import replace_text
 from semenrich_trainers import pruned_best_of_n
 from semenrich_trainers.formatting import DEFAULT_PROMPT
 from semenrich_trainers.partial_reports import CorpusNearness, PartialScorer, Typicality
@@ -155,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         )
     ]
     if args.output:
-        args.output.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+        replace_text(args.output, json.dumps(lines, indent=1) + "\n")
     print(as_table(lines))
     return lines
 

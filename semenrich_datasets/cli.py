@@ -101,6 +101,7 @@ def build(
     """Fit an index on reports: what their sentences say, and what goes together."""
     with clear_errors():
         _check_engine(engine, address, {"--split": split})
+        _check_apart([output], data)
         if push_to_hub:  # what can't be pushed is known before hours of work
             seen = check_visibility(push_to_hub, private=private)
         reports, build_index = _open_reports(data, split, engine, address)
@@ -172,15 +173,17 @@ def enrich(
         from semenrich_datasets import FindingsIndex, SemEnricher
         from semenrich_datasets.audit import push_enriched, summarize
         from semenrich_datasets.enrich.options import OUTPUT_COLUMNS, check_free
-        from semenrich_datasets.report_files import check_target, save_reports
+        from semenrich_datasets.report_files import check_target, save_reports, settings_path
+        from semenrich_datasets.whole_files import draft_folder
 
         local_only = {"--split": split, "--num-proc": num_proc, "--push-to-hub": push_to_hub}
         _check_engine(engine, address, local_only)
         check_target(output)
         if push_to_hub:
             seen = check_visibility(push_to_hub, private=private, repo_type="dataset")
-        if Path(output).resolve() == Path(data).resolve():
-            raise ValueError(f"{output} is the input itself: name another --output")
+        kept = Path(output).with_suffix(".index")
+        written = [Path(output), settings_path(output)]
+        _check_apart(written if index or not keep_index else [*written, kept], data, index)
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
         reports, build_index = _open_reports(data, split, engine, address, output)
@@ -189,7 +192,6 @@ def enrich(
         if index is None:
             build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
             fitted = build_index(reports, text_column, lexicon=lexicon, preset=build_preset)
-            kept = Path(output).with_suffix(".index")
             if keep_index:
                 fitted.save_pretrained(kept)
                 place = {"index_folder": kept.name}  # beside the output, wherever both are moved
@@ -215,15 +217,23 @@ def enrich(
             counts = enrich_reports(reports, output, enricher, settings)
             summary = "{:,} reports, {:,} sentences added".format(*counts)
         else:
-            enriched = reports.map(enricher, batched=True, num_proc=num_proc, desc="Enrich")
-            save_reports(enriched, output, settings)
-            if push_to_hub:
-                count = f"{enriched.num_rows:,} enriched reports"
-                typer.echo(f"Pushing {count} to dataset {push_to_hub} ({seen})")
-                repo = place.get("index_repo")
-                push_enriched(enriched, enricher, push_to_hub, index_repo=repo, private=private)
-            _print_examples(enriched, enricher, examples)
-            summary = str(summarize(enriched, enricher))
+            # What a killed run had enriched would stay in the cache of `datasets`.
+            with draft_folder(Path(output)) as drafts:
+                enriched = reports.map(
+                    enricher,
+                    batched=True,
+                    num_proc=num_proc,
+                    desc="Enrich",
+                    cache_file_name=str(drafts / "enriched.arrow"),
+                )
+                save_reports(enriched, output, settings)
+                if push_to_hub:
+                    count = f"{enriched.num_rows:,} enriched reports"
+                    typer.echo(f"Pushing {count} to dataset {push_to_hub} ({seen})")
+                    repo = place.get("index_repo")
+                    push_enriched(enriched, enricher, push_to_hub, index_repo=repo, private=private)
+                _print_examples(enriched, enricher, examples)
+                summary = str(summarize(enriched, enricher))
     typer.echo(f"{summary}\n-> {output}")
     if index is None:
         typer.echo(f"index -> {kept}" if keep_index else "the index was not kept")
@@ -260,6 +270,7 @@ def audit(
         from semenrich_datasets.audit import masked_truth, write_audit
         from semenrich_datasets.report_files import load_reports
 
+        _check_apart([output], data, index)
         enricher = _enricher_of(data, index)
         reports = load_reports(data, split)
         masked = masked_truth(reports, enricher, seed=seed)
@@ -293,6 +304,15 @@ def _open_reports(
     from semenrich_datasets.report_files import load_reports
 
     return load_reports(data, split), FindingsIndex.build
+
+
+def _check_apart(written: list[Path], data: str, *others: str | None) -> None:
+    """Refuses to write over reports that are read, their settings, or an index."""
+    from semenrich_datasets.report_files import PHANTOM, settings_path
+    from semenrich_datasets.whole_files import check_apart
+
+    read = [] if data == PHANTOM else [Path(data), settings_path(data)]
+    check_apart(written, [*read, *(Path(one) for one in others if one)])
 
 
 def _open_place(index: str | None) -> dict[str, str]:
@@ -339,11 +359,13 @@ def suggest(
     with clear_errors():
         from semenrich_datasets import FindingsIndex
         from semenrich_datasets.index.coverage import suggest_lexicon
+        from semenrich_datasets.whole_files import replace_text
 
         fitted = FindingsIndex.from_pretrained(index)
         text = suggest_lexicon(fitted.sentences, fitted.reader, most=most)
         if output is not None:
-            output.write_text(text, encoding="utf-8")
+            _check_apart([output], index)
+            replace_text(output, text)
     typer.echo(text if output is None else f"-> {output}")
 
 

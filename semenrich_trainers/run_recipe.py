@@ -28,6 +28,7 @@ from transformers.utils import (
     find_adapter_config_file,
 )
 
+from semenrich_datasets.whole_files import replace_text
 from semenrich_trainers.rows import has_transform
 
 #: Name of the recipe's file, in the folders of runs, of checkpoints and of models on the Hub.
@@ -299,9 +300,8 @@ def _flatten(entries: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 def write_recipe(recipe: Recipe, folder: str | Path) -> None:
     """Writes a recipe into a folder, which is made where it is missing."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
     text = json.dumps(recipe, indent=1, ensure_ascii=False)
-    Path(folder, RECIPE_NAME).write_text(f"{text}\n", encoding="utf-8")
+    replace_text(Path(folder, RECIPE_NAME), f"{text}\n")
 
 
 def _read(path: Path) -> Recipe | None:

@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import datasets
 import pytest
 from datasets import Dataset
 from typer.testing import CliRunner
@@ -219,3 +220,44 @@ def test_a_lexicon_of_ones_own(folder, tmp_path):
 @pytest.mark.parametrize("command", ["build", "enrich", "audit"])
 def test_help(command):
     assert "--help" in run(command, "--help")
+
+
+# Whole files
+
+
+def test_no_command_writes_over_what_it_reads(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (folder / "reports.csv").read_text()
+    data = tmp_path / "x.csv"
+    data.write_text(text)
+    (tmp_path / "hard.csv").hardlink_to(data)
+    (tmp_path / "x.index").mkdir()
+    for output in ("x.csv", "./x.csv", "hard.csv", "x.csv.semenrich.json"):
+        assert "is the input itself" in fail("enrich", data, "-o", output)
+    assert "lies in the input" in fail("enrich", data, "-i", "x.index", "-o", "x.index/out.csv")
+    assert "is the input itself" in fail("audit", data, "-o", "hard.csv")
+    assert "is the input itself" in fail("build", data, "-o", "x.csv")
+    Dataset.from_dict({"findings": ["Clear."]}).save_to_disk("saved")
+    assert "is the input itself" in fail("enrich", "saved", "-o", "saved")
+    assert "lies in the input" in fail("enrich", "saved", "-o", "saved/out.csv")
+    assert "lies in the input" in fail("build", "saved", "-o", "saved/index")
+    Path("around").mkdir()
+    data.rename("around/x.csv")
+    assert "holds 'x.csv' and would be replaced" in fail("enrich", "around/x.csv", "-o", "around")
+    assert Path("around/x.csv").read_text() == text
+
+
+def test_enriched_reports_stay_in_no_cache(folder, tmp_path, monkeypatch):
+    def caches():
+        return {str(path) for path in Path(datasets.config.HF_DATASETS_CACHE).rglob("*.arrow")}
+
+    monkeypatch.chdir(tmp_path)
+    run("enrich", folder / "reports.csv", "-o", "first.csv")
+    before = caches()
+    run("enrich", folder / "reports.csv", "-i", "first.index", "-o", "out.csv", "--num-proc", 2)
+    assert caches() == before
+    assert {path.name for path in tmp_path.iterdir() if "out" in path.name} == {
+        "out.csv",
+        "out.csv.semenrich.json",
+    }
+    assert not list(tmp_path.glob(".*"))

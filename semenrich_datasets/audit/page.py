@@ -17,6 +17,7 @@ from semenrich_datasets.audit.tables import audit_tables
 from semenrich_datasets.audit.verdicts import VERDICT_COLUMNS, VERDICTS
 from semenrich_datasets.enrich import SemEnricher
 from semenrich_datasets.enrich.reasons import Reason
+from semenrich_datasets.whole_files import replace_text
 
 # Refused statements listed under one report for one reason; the others are counted.
 _LISTED = 20
@@ -62,7 +63,7 @@ def write_audit(
     columns = str(enricher.find_columns(enriched.column_names))
     masked = masked or masked_truth(enriched, enricher, max_reports=max_reports, seed=seed)
     data = page_data(tables, enricher, columns, masked)
-    Path(path).write_text(render_page(data), encoding="utf-8")
+    replace_text(Path(path), render_page(data))
 
 
 def page_data(

@@ -34,6 +34,7 @@ from semenrich_datasets.index.image_embedding import (
 )
 from semenrich_datasets.index.llm_signs import LLMSigns, draw_occurrences
 from semenrich_datasets.index.neighbors import build_search_index
+from semenrich_datasets.index.progress import stage_bar, stage_name
 from semenrich_datasets.index.silence import SilenceModel
 from semenrich_datasets.index.silence_fit import fit_silence
 from semenrich_datasets.index.splitters import SPLITTERS, Splitter
@@ -155,37 +156,34 @@ def fit_parts(
         msg = f"no sentence in column {settings.text_column!r}: {counts.n_skipped} rows are empty"
         raise ValueError(msg)
     vectors = embed_sentences(
-        counts.sentences, settings.encoder, show_progress=show_progress, embed=embed
+        counts.sentences,
+        settings.encoder,
+        show_progress=show_progress,
+        embed=embed,
+        desc=stage_name("Embedding"),
     )
-    cluster_ids = _number(cluster_vectors(vectors, settings.method, settings.seed))
+    cluster_ids = _clusters(vectors, settings, show_progress=show_progress)
     occurrences = np.bincount(counts.sentence_ids, minlength=len(counts.sentences))
     reader = settings.reader or best_reader(counts.sentences, occurrences.tolist())
-    readings = read_sentences(counts.sentences, reader)
-    if settings.preset == "paper":
-        keys = [published_key(one) if one != NOISE else "" for one in cluster_ids.tolist()]
-    else:
-        keys = unit_keys(readings, cluster_ids)
-    unit_ids, contents = number_units(keys)
-    sentence_signs, unit_signs, share = _signs(settings.signs, counts, readings, unit_ids)
-    holders = count_holders(counts, reader.lexicon)
-    sentences = sentence_table(
-        counts,
-        cluster_ids,
-        unit_ids,
-        sentence_signs,
-        readings,
-        vectors,
-        holders,
-        rebuild_sentences(counts, holders, reader.lexicon),
-    )
-    units = unit_table(counts, unit_ids, contents, unit_signs, share, vectors)
-    membership = membership_matrix(
-        counts.report_ids, unit_ids[counts.sentence_ids], (counts.n_reports, len(contents))
-    )
-    agreement = _agreement(settings, sentences, units, readings, membership, reader)
+    readings = read_sentences(counts.sentences, reader, show_progress=show_progress)
+    unit_ids, contents = number_units(_unit_keys(settings.preset, cluster_ids, readings))
+    with stage_bar("Units", total=len(contents), unit="units", show=show_progress) as progress:
+        sentence_signs, unit_signs, share = _signs(settings.signs, counts, readings, unit_ids)
+        holders = count_holders(counts, reader.lexicon)
+        rebuilt = rebuild_sentences(counts, holders, reader.lexicon)
+        numbers = (cluster_ids, unit_ids)
+        sentences = sentence_table(
+            counts, *numbers, sentence_signs, readings, vectors, holders, rebuilt
+        )
+        units = unit_table(counts, unit_ids, contents, unit_signs, share, vectors)
+        membership = membership_matrix(
+            counts.report_ids, unit_ids[counts.sentence_ids], (counts.n_reports, len(contents))
+        )
+        agreement = _agreement(settings, sentences, units, readings, membership, reader)
+        progress.update(len(contents))
     added = _most_common_readings(sentences, agreement.candidate_ids, readings)
     seen = np.concatenate(images)[counts.rows] if images else None
-    silence = fit_silence(counts, reader, topics_of(added), seen)
+    silence = fit_silence(counts, reader, topics_of(added), seen, show_progress=show_progress)
     return IndexParts(
         _config(settings, counts, reader, silence),
         sentences,
@@ -198,9 +196,30 @@ def fit_parts(
     )
 
 
-def read_sentences(sentences: Sequence[str], reader: Reader) -> list[Reading]:
+def _clusters(
+    vectors: NDArray[np.float32], settings: BuildSettings, *, show_progress: bool
+) -> NDArray[np.int64]:
+    total = len(vectors)
+    with stage_bar("Clustering", total=total, unit="sentences", show=show_progress) as progress:
+        cluster_ids = _number(cluster_vectors(vectors, settings.method, settings.seed))
+        progress.update(total)
+    return cluster_ids
+
+
+def _unit_keys(
+    preset: Preset, cluster_ids: NDArray[np.int64], readings: Sequence[Reading]
+) -> list[str]:
+    if preset == "paper":
+        return [published_key(one) if one != NOISE else "" for one in cluster_ids.tolist()]
+    return unit_keys(readings, cluster_ids)
+
+
+def read_sentences(
+    sentences: Sequence[str], reader: Reader, *, show_progress: bool = False
+) -> list[Reading]:
     """Reads distinct sentences."""
-    return [reader.read(sentence) for sentence in sentences]
+    bar = stage_bar("Reading sentences", sentences, unit="sentences", show=show_progress)
+    return [reader.read(sentence) for sentence in bar]
 
 
 def _look(

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from tqdm.auto import tqdm
 
 from semenrich_datasets.columns import StudyTexts
+from semenrich_datasets.index.progress import stage_bar
 from semenrich_datasets.index.silence import FOLDS
 from semenrich_datasets.index.splitters import SPLITTERS, Splitter
 from semenrich_datasets.sentences import normalize_sentence, split_sentences
@@ -197,7 +197,7 @@ def count_sentences(
     Returns:
         [`SentenceCounts`]: Sentences by the number of reports that hold them, then by alphabet.
     """
-    bar = tqdm(studies, desc="Sentences", unit=" reports", disable=not show_progress)
+    bar = stage_bar("Reading reports", studies, unit="reports", show=show_progress)
     own = ((None, study) for study in bar)
     return merge_counts([count_block(own, splitter, by_patient=by_patient)])
 

@@ -120,6 +120,7 @@ def embed_sentences(
     cache_dir: str | os.PathLike[str] | None = None,
     show_progress: bool = True,
     embed: EmbedRows | None = None,
+    desc: str = "Embedding",
 ) -> Vectors:
     """Gives the unit vector of each sentence.
 
@@ -136,6 +137,7 @@ def embed_sentences(
         show_progress (`bool`, *optional*, defaults to `True`): whether to draw a progress bar.
         embed (`EmbedRows`, *optional*, defaults to [`embed_rows`]): what embeds those that the
             cache lacks.
+        desc (`str`, *optional*, defaults to `"Embedding"`): what it is called.
 
     Returns:
         `np.ndarray`: shape (len(sentences), d), float32, rows of length 1.
@@ -154,7 +156,7 @@ def embed_sentences(
     parts = list(cache.read(distinct)) if cache else []
     missing = sorted(set(range(len(distinct))).difference(*(rows for rows, _ in parts)))
     with tqdm(
-        desc="Embedding",
+        desc=desc,
         total=len(distinct),
         initial=len(distinct) - len(missing),
         unit=" sentences",

@@ -2,7 +2,8 @@
 
 Data files carry their own hash in their names and config.json, replaced in one step, says which of
 them belong together. A crash at any moment leaves either the old index or the new one whole, and
-workers that have mapped the old files keep them.
+workers that have mapped the old files keep them. Savers of one folder take turns at its lock, and a
+reader whose files were deleted meanwhile reads again: it sees one index or the other.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import io
 import json
 import os
 import re
-import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from semenrich_datasets.index.strict_json import parse_json
+from semenrich_datasets.whole_files import ABANDONED, draft_folder, locked, put_file
 
 FORMAT_VERSION = 4
 CONFIG_NAME = "config.json"
@@ -35,6 +37,9 @@ DATA_FILES = {
     "lexicon": ".json",
     "vectors": ".faiss",
 }
+# Readings that savers may overtake before a reader asks them to wait.
+_READS = 3
+_Read = TypeVar("_Read")
 #: Writes one data file; the same index writes the same bytes.
 Writer = Callable[[BinaryIO], None]
 # Bytes of config.json: that of an index has some two thousand.
@@ -61,21 +66,33 @@ def write_index(
     Returns:
         `str`: The digest: SHA-256, in hex, over the settings and the data.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    files: dict[str, dict[str, Any]] = {}
-    for stem, writer in writers.items():
-        files[stem] = _write_data_file(folder, stem, writer)
-    body = {"format_version": FORMAT_VERSION, **config, "files": files}
-    digest = _digest(body)
-    text = json.dumps({**body, "digest": digest}, indent=2, sort_keys=True, ensure_ascii=False)
-    replace_text(folder / CARD_NAME, card)
-    replace_text(folder / CONFIG_NAME, text + "\n")
-    kept = {entry["name"] for entry in files.values()}
+    with draft_folder(folder / CONFIG_NAME) as drafts:
+        files = {
+            stem: _write_draft(drafts / stem, stem, writer) for stem, writer in writers.items()
+        }
+        body = {"format_version": FORMAT_VERSION, **config, "files": files}
+        digest = _digest(body)
+        text = json.dumps({**body, "digest": digest}, indent=2, sort_keys=True, ensure_ascii=False)
+        (drafts / CARD_NAME).write_text(card, encoding="utf-8")
+        (drafts / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+        # From here to the end it takes milliseconds, and other savers wait.
+        with locked(folder) as alone:
+            for stem, entry in files.items():
+                put_file(drafts / stem, folder / entry["name"])
+            put_file(drafts / CARD_NAME, folder / CARD_NAME)
+            put_file(drafts / CONFIG_NAME, folder / CONFIG_NAME)
+            _delete_stale(folder, {entry["name"] for entry in files.values()}, alone=alone)
+    return digest
+
+
+def _delete_stale(folder: Path, kept: set[str], *, alone: bool) -> None:
+    """Deletes data files of former indexes; without a lock, a younger one may be of a saver."""
     for stem, suffix in DATA_FILES.items():
         for stale in folder.glob(f"{stem}-*{suffix}"):
-            if stale.name not in kept:
+            if stale.name in kept:
+                continue
+            if alone or time.time() - stale.stat().st_mtime > ABANDONED:
                 stale.unlink(missing_ok=True)
-    return digest
 
 
 def index_digest(config: dict[str, Any], writers: Mapping[str, Writer]) -> str:
@@ -195,35 +212,46 @@ def open_data(folder: Path, config: dict[str, Any], stem: str) -> BinaryIO:
     return file
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Writes a text file in one step: readers see the old text or the new one, never a part."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
-    ) as file:
-        file.write(text)
+def read_settled(folder: Path, read: Callable[[], _Read]) -> _Read:
+    """Reads an index that may be saved anew meanwhile: the old one or the new one, whole.
+
+    Args:
+        folder (`Path`): Of the index; nothing is written into it.
+        read (`Callable`): Reads it, config.json first.
+
+    Returns:
+        What `read` returns.
+
+    Raises:
+        `IndexFileError`: When `read` raises it of an index that nobody replaced.
+    """
+    for _ in range(_READS):
+        before = _config_identity(folder)
+        try:
+            return read()
+        except (IndexFileError, OSError):
+            if _config_identity(folder) == before:
+                raise
+    # So many savers that each reading was overtaken: have them wait.
+    with locked(folder, shared=True):
+        return read()
+
+
+def _config_identity(folder: Path) -> tuple[int, int] | None:
+    """Tells one config.json from the next, though they may say the same."""
+    try:
+        status = (folder / CONFIG_NAME).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _write_draft(path: Path, stem: str, writer: Writer) -> dict[str, Any]:
+    with path.open("wb") as file:
+        writer(file)
         file.flush()
         os.fsync(file.fileno())
-    os.chmod(file.name, 0o666 & ~_umask())
-    Path(file.name).replace(path)
-
-
-def _umask() -> int:
-    """Returns the mode bits that new files of this process lack; a temporary file lacks more."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _write_data_file(folder: Path, stem: str, writer: Writer) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{stem}-") as scratch:
-        draft = Path(scratch) / "draft"
-        with draft.open("wb") as file:
-            writer(file)
-            file.flush()
-            os.fsync(file.fileno())
-        entry = _entry(stem, _file_sha256(draft), draft.stat().st_size)
-        draft.replace(folder / entry["name"])
-    return entry
+    return _entry(stem, _file_sha256(path), path.stat().st_size)
 
 
 def _entry(stem: str, sha256: str, size: int) -> dict[str, Any]:

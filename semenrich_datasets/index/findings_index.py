@@ -34,7 +34,13 @@ from semenrich_datasets.index.config import IndexConfig, Preset
 from semenrich_datasets.index.cooccurrence import cooccurrence_graph
 from semenrich_datasets.index.coverage import Coverage, coverage, warn_of_unread
 from semenrich_datasets.index.embedding import Encoder, load_encoder
-from semenrich_datasets.index.files import IndexFileError, Writer, index_digest, write_index
+from semenrich_datasets.index.files import (
+    IndexFileError,
+    Writer,
+    index_digest,
+    read_settled,
+    write_index,
+)
 from semenrich_datasets.index.image_embedding import ImageEncoder
 from semenrich_datasets.index.location import Location, find_index
 from semenrich_datasets.index.parts import part_writers, read_parts
@@ -233,7 +239,8 @@ class FindingsIndex:
 
     @classmethod
     def _open(cls, location: Location, *, encoder: Encoder | str | None = None) -> FindingsIndex:
-        parts, digest = read_parts(location.folder())
+        folder = location.folder()
+        parts, digest = read_settled(folder, lambda: read_parts(folder))
         index = cls(*parts, encoder=encoder)
         index._remember(digest, location)
         return index

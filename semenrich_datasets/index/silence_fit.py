@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from semenrich_datasets.index.counting import SentenceCounts
+from semenrich_datasets.index.progress import stage_bar
 from semenrich_datasets.index.silence import (
     FOLDS,
     NO_CONTEXT,
@@ -45,6 +46,8 @@ def fit_silence(
     reader: Reader,
     topics: Sequence[Topic],
     images: NDArray[np.float32] | None = None,
+    *,
+    show_progress: bool = False,
 ) -> SilenceModel:
     """Fits the silence model.
 
@@ -54,6 +57,7 @@ def fit_silence(
         topics (`Sequence[Topic]` of length `t`): The denials that additions make.
         images (`np.ndarray` of shape `(n_reports, d)`, float32, *optional*): Embedding of the image
             of each report; NaN where it has none.
+        show_progress (`bool`, *optional*, defaults to `False`): Whether to show a progress bar.
 
     Returns:
         [`SilenceModel`]: The same whatever the order of the reports.
@@ -74,7 +78,7 @@ def fit_silence(
     def rest(topic: int) -> sparse.csr_matrix:
         return _as_matrix(study.rest(topic) @ table)
 
-    text = _fit(rest, study.stance, study.folds)
+    text = _fit(rest, study.stance, study.folds, show_progress)
     parts = (tuple(topics), study.counts(), tuple(features), text)
     if images is None:
         return SilenceModel(*parts)
@@ -89,7 +93,7 @@ def fit_silence(
     unsaid = learn_unsaid(shown[seen], stance, folds)
     return SilenceModel(
         *parts,
-        image=_fit(both, stance, folds),
+        image=_fit(both, stance, folds, show_progress),
         scaling=scaling,
         # What looks smaller is missed: less than is assumed without images is never believed.
         unsaid=max(unsaid or 0.0, UNSAID_ABNORMAL),
@@ -188,9 +192,11 @@ def _fit(
     table_of: Callable[[int], sparse.csr_matrix],
     stance: NDArray[np.int8],
     folds: NDArray[np.int64],
+    show_progress: bool,
 ) -> LogOdds:
     """Fits the odds of stated abnormal to silent reports; one topic's matrix at a time."""
-    fitted = [_fit_topic(table_of(t), stance[:, t], folds) for t in range(stance.shape[1])]
+    bar = stage_bar("Silence", range(stance.shape[1]), unit="topics", show=show_progress)
+    fitted = [_fit_topic(table_of(t), stance[:, t], folds) for t in bar]
     weights, intercepts, learned, auroc = zip(*fitted, strict=True)
     return LogOdds(
         np.stack(weights, axis=-1).round(_DECIMALS).astype(np.float32),

@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
-import uuid
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from semenrich_datasets.whole_files import draft_folder, put_file
 
 Vectors = npt.NDArray[np.float32]
 
@@ -76,24 +75,15 @@ class VectorCache:
                 "vector": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1]),
             }
         )
+        name = hashlib.blake2b(b"".join(keys), digest_size=_KEY_BYTES).hexdigest()
         # From a vector much of its sentence can be guessed: others on the machine see none.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._remove_stale()
-        name = hashlib.blake2b(b"".join(keys), digest_size=_KEY_BYTES).hexdigest()
-        unfinished = self.folder / f"{name}.{uuid.uuid4().hex}.unfinished"
-        try:
-            unfinished.touch(mode=0o600)
-            pq.write_table(table, unfinished, compression="none", write_page_checksum=True)
-            os.replace(unfinished, self.folder / f"{name}.parquet")
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-    def _remove_stale(self) -> None:
-        """Deletes what killed runs left unfinished."""
-        for path in self.folder.glob("*.unfinished"):
-            with suppress(OSError):  # another process may be deleting it too
-                if time.time() - path.stat().st_mtime > _STALE_AFTER:
-                    path.unlink()
+        # One name for all drafts: whoever writes next deletes those of runs that were killed.
+        with draft_folder(self.folder / "vectors") as drafts:
+            draft = drafts / f"{name}.parquet"
+            pq.write_table(table, draft, compression="none", write_page_checksum=True)
+            draft.chmod(0o600)
+            put_file(draft, self.folder / draft.name)
 
     def keep(self, items: Sequence[str | bytes], vectors: Vectors) -> None:
         """Writes, and warns where the disk is full or read-only.

@@ -142,7 +142,8 @@ class TestCache:
         for worker in workers:
             worker.join()
         assert [worker.exitcode for worker in workers] == [0] * 4
-        assert not list(tmp_path.rglob("*.unfinished"))
+        assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".parquet"}
+        assert not list(tmp_path.rglob("*.draft"))
         encoder = CountingEncoder()
         vectors = embed(SENTENCES, encoder, tmp_path)
         assert encoder.encoded == []

@@ -1,7 +1,10 @@
 """An index on disk: atomic to write, and what was damaged says so."""
 
 import json
+import os
 import pickle
+import sys
+import time
 
 import pytest
 
@@ -15,10 +18,11 @@ from semenrich_datasets.index.files import (
     index_digest,
     open_data,
     read_config,
-    replace_text,
+    read_settled,
     write_index,
 )
 from semenrich_datasets.index.location import find_index
+from semenrich_datasets.whole_files import locked
 
 
 def writers(content="data"):
@@ -94,13 +98,13 @@ def test_a_crash_while_writing_leaves_the_old_index_whole(folder, failing):
 def test_a_crash_at_the_last_step_leaves_the_old_index_whole(folder, monkeypatch):
     from semenrich_datasets.index import files as index_files
 
-    def crash(path, text):
-        if path.name == CONFIG_NAME:
+    def crash(draft, target):
+        if target.name == CONFIG_NAME:
             raise RuntimeError("power cut")
-        replace_text(path, text)
+        draft.replace(target)
 
     before = read_config(folder)
-    monkeypatch.setattr(index_files, "replace_text", crash)
+    monkeypatch.setattr(index_files, "put_file", crash)
     with pytest.raises(RuntimeError, match="power cut"):
         write_index(folder, {"seed": 1}, writers("new"), "new card")
     assert read_config(folder) == before
@@ -214,8 +218,109 @@ def test_a_place_is_found_from_any_working_folder(folder, monkeypatch):
     assert find_index(folder.parent, subfolder="index") == place
 
 
-def test_text_is_replaced_in_one_step(tmp_path):
-    replace_text(tmp_path / "a", "naïve")
-    replace_text(tmp_path / "a", "new")
-    assert names(tmp_path) == ["a"]
-    assert (tmp_path / "a").read_text(encoding="utf-8") == "new"
+# Two savers, and readers beside them
+
+
+def read_whole(folder):
+    """What the index in a folder says; raises where its files are not of one index."""
+
+    def read():
+        config = read_config(folder)
+        paths = [data_path(folder, config, stem) for stem in DATA_FILES]
+        assert {path.read_text().split()[1] for path in paths} == {f"of-{config['seed']}"}
+        return config["seed"]
+
+    return read_settled(folder, read)
+
+
+def in_another_process(work):
+    """Starts some work in another process; call what it returns to await that it ends well."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def save_often(folder, seeds):
+    for seed in seeds:
+        write_index(folder, {"seed": seed}, writers(f"of-{seed}"), "card")
+
+
+def test_savers_and_readers_of_one_folder_see_whole_indexes(tmp_path):
+    folder = tmp_path / "index"
+    save_often(folder, [0])
+    waits = [
+        in_another_process(lambda: save_often(folder, [1, 2] * 8)),
+        in_another_process(lambda: save_often(folder, [2, 3] * 8)),
+        in_another_process(lambda: [read_whole(folder) for _ in range(60)]),
+    ]
+    seen = {read_whole(folder) for _ in range(60)}
+    assert [wait() for wait in waits] == [0, 0, 0]
+    assert seen <= {0, 1, 2, 3}
+    assert read_whole(folder) in (2, 3)
+    assert len(names(folder)) == 2 + len(DATA_FILES)
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
+
+
+def test_a_reader_that_a_saver_overtook_reads_again(folder):
+    calls = []
+
+    def read():
+        config = read_config(folder)
+        if len(calls) < 6:
+            calls.append(config["seed"])
+            # The same index at times: config.json says the same, and is another file.
+            save_often(folder, [1, 2, 2][len(calls) % 3 :])
+        return data_path(folder, config, "units")
+
+    assert read_settled(folder, read).is_file()
+
+
+def test_what_is_damaged_is_not_read_again(folder):
+    data_path(folder, read_config(folder), "units").unlink()
+    calls = []
+
+    def read():
+        calls.append(1)
+        return data_path(folder, read_config(folder), "units")
+
+    with pytest.raises(IndexFileError, match="it is missing"):
+        read_settled(folder, read)
+    assert len(calls) == 1
+
+
+def test_savers_wait_for_the_lock(folder):
+    with locked(folder) as held:
+        assert held
+        waiting = in_another_process(lambda: save_often(folder, [1]))
+        time.sleep(0.3)
+        assert read_config(folder)["seed"] == 0
+        for stem in DATA_FILES:
+            assert data_path(folder, read_config(folder), stem).read_text() == f"{stem} data"
+    assert waiting() == 0
+    assert read_whole(folder) == 1
+
+
+def test_where_there_are_no_locks_young_files_are_left(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    save_often(folder, [1])
+    assert len(names(folder)) == 2 + 2 * len(DATA_FILES)
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    save_often(folder, [2])
+    assert read_whole(folder) == 2
+    assert len(names(folder)) == 2 + len(DATA_FILES)
+
+
+def test_what_a_killed_saver_left_is_cleared(folder):
+    for stem in ("sentences", "vectors"):
+        draft = folder / f".config.json-{stem[:7]:_<8}.draft"
+        draft.mkdir()
+        (draft / stem).write_text("half")
+    save_often(folder, [1])
+    assert len(names(folder)) == 2 + len(DATA_FILES)

@@ -1,13 +1,13 @@
 """Caches: nobody else reads them, and killed runs leave nothing in them for long."""
 
 import os
-import time
 
 import numpy as np
 import pytest
 
 from semenrich_datasets.chat import AnswerFile
 from semenrich_datasets.index.vector_cache import VectorCache
+from semenrich_datasets.whole_files import draft_folder
 
 
 @pytest.fixture(autouse=True)
@@ -31,14 +31,13 @@ def test_vectors_are_read_by_their_owner_alone(tmp_path):
 
 def test_what_a_killed_run_left_goes_with_the_next_one(tmp_path):
     cache = VectorCache(tmp_path, "encoder")
-    cache.folder.mkdir()
-    old, young = (cache.folder / f"{name}.unfinished" for name in ("old", "young"))
-    for path in (old, young):
-        path.write_bytes(b"x")
-    os.utime(old, (time.time() - 7200,) * 2)
-    cache.write(["a"], np.ones((1, 4), np.float32))
-    assert not old.exists()
-    assert young.exists()  # of a run that is writing it now
+    dead = cache.folder / ".vectors-abcd1234.draft"
+    dead.mkdir(parents=True)
+    (dead / "part.parquet").write_bytes(b"x")
+    with draft_folder(cache.folder / "vectors") as living:
+        cache.write(["a"], np.ones((1, 4), np.float32))
+        assert living.exists()  # of a run that is writing it now
+    assert not dead.exists()
 
 
 def test_answers_are_read_by_their_owner_alone(tmp_path):
