@@ -79,6 +79,12 @@ def made_up_reports(n=200, seed=0):
     return rows
 
 
+def of_patients(reports):
+    """Each report with a patient of its own: equal reports of nobody count as one patient's."""
+    rows = ({"findings": one} if isinstance(one, str) else one for one in reports)
+    return [{**row, "patient_id": f"patient {number}"} for number, row in enumerate(rows)]
+
+
 def build_index(reports=None, **settings):
     """An index of the made-up corpus: wordings of equal content words make a cluster."""
     settings = {

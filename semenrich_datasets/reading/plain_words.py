@@ -86,7 +86,8 @@ def rebuild(sentence: str, lexicon: Lexicon) -> str | None:
         True
         ```
     """
-    text = _NON.sub("non", normalize_sentence(sentence))
+    sentence = normalize_sentence(sentence).replace("there's ", "there is ")
+    text = _NON.sub("non", sentence)
     if not _PLAIN.fullmatch(text):
         return None
     tags = lexicon.tag(text)
@@ -95,7 +96,7 @@ def rebuild(sentence: str, lexicon: Lexicon) -> str | None:
         return None
     words = [
         word.upper() if word in lexicon.acronyms else word
-        for word in re.split(r"(, ?|[ \-/])", normalize_sentence(sentence))
+        for word in re.split(r"(, ?|[ \-/])", sentence)
     ]
     plain = "".join(", " if word == "," else word for word in words)
     return f"{plain[0].upper()}{plain[1:]}."

@@ -162,7 +162,7 @@ def test_additions_of_other_settings_are_counted(tables, enriched, index):
 
 @pytest.mark.parametrize("preset", ["paper", "random"])
 def test_presets_without_rules_refuse_nothing(reports, index, preset):
-    enricher = SemEnricher(index, preset=preset)
+    enricher = SemEnricher(index, preset=preset, privacy_floor=False)
     tables = audit_tables(reports.map(enricher, batched=True), enricher)
     assert len(tables["refusals"]) == 0
     assert len(tables["reports"]) == 64

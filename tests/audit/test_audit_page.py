@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from browser import ARROW_LEFT, ARROW_RIGHT, BACKSPACE, run_browser
 from datasets import Dataset
-from fakes import build_index, made_up_reports
+from fakes import build_index, made_up_reports, of_patients
 from typer.testing import CliRunner
 
 from semenrich_datasets import SemEnricher
@@ -35,7 +35,9 @@ CONTEXT = "<i>impression</i>"
 
 @pytest.fixture(scope="module")
 def index():
-    return build_index([*(row["findings"] for row in made_up_reports()), *HOSTILE * 12])
+    return build_index(
+        of_patients([*(row["findings"] for row in made_up_reports()), *HOSTILE * 12])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -257,9 +259,8 @@ def test_markup_in_a_report_is_text(browser, reports):
     names = "\n".join(
         browser.run("return [...document.querySelectorAll('#map path')].map((e) => e.dataset.tip)")
     )
-    assert HOSTILE[2].lower() in names.lower()
-    browser.hover('#map path[data-name*="peculiar"]')
-    assert "<img" in browser.text("#tip")
+    # What is no statement in known words stays in its reports.
+    assert "quite" not in names.lower()
     assert f"{CONTEXT}: " in browser.texts(".report .context span")
     assert browser.run("return document.scripts.length") == 2
     assert (
@@ -359,7 +360,7 @@ def test_nothing_scrolls_sideways(browser, width):
 
 @pytest.mark.parametrize("preset", ["paper", "random"])
 def test_a_preset_without_rules_says_so(running, enriched, index, tmp_path, preset):
-    enricher = SemEnricher(index, preset=preset)
+    enricher = SemEnricher(index, preset=preset, privacy_floor=False)
     kept = enriched.remove_columns(["enriched_findings", "added_findings"])
     write_audit(tmp_path / "audit.html", kept.map(enricher, batched=True), enricher)
     running.log("browser")

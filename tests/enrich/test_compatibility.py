@@ -3,7 +3,7 @@
 import random
 
 import numpy as np
-from fakes import build_index
+from fakes import build_index, of_patients
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ REPORTS = [
     *["No pleural effusion. Lungs clear. Heart size normal."] * 6,
     *["No pleural effusion or pneumothorax. Heart size normal."] * 5,
 ]
-INDEX = build_index(REPORTS)
+INDEX = build_index(of_patients(REPORTS))
 CANDIDATES = list_candidates(INDEX)
 NUMBER = {candidate.wordings[0]: number for number, candidate in enumerate(CANDIDATES)}
 GRAPH = Compatibility.of(CANDIDATES, INDEX.agreement.together)
@@ -112,7 +112,9 @@ def test_the_graph_is_symmetric():
 def test_a_wording_fits_the_style_of_the_report():
     reports = ["No effusion. Lungs clear."] * 6 + ["There is no effusion seen. Heart normal."] * 6
     (effusion,) = (
-        one for one in list_candidates(build_index(reports)) if "effusion" in one.wordings[0]
+        one
+        for one in list_candidates(build_index(of_patients(reports)))
+        if "effusion" in one.wordings[0]
     )
     rng = random.Random(0)
     terse = {effusion.draw(rng, telegraphic=True) for _ in range(20)}
@@ -122,5 +124,9 @@ def test_a_wording_fits_the_style_of_the_report():
     assert is_telegraphic(["Lungs clear.", "No effusion.", "The heart is normal."])
     assert not is_telegraphic(["The lungs are clear.", "The heart is normal.", "No effusion."])
     # What has one style keeps it.
-    only = next(one for one in list_candidates(build_index(reports)) if "Lungs" in one.wordings[0])
+    only = next(
+        one
+        for one in list_candidates(build_index(of_patients(reports)))
+        if "Lungs" in one.wordings[0]
+    )
     assert only.draw(rng, telegraphic=False) == "Lungs clear."

@@ -47,7 +47,8 @@ def test_what_it_adds_is_read(path):
     reader = Reader(path)
     for sentence in ("No zorb.", "Quondam lungs clear."):
         assert not Reader().read(sentence).understood
-        assert reader.read(sentence).is_transferable
+        assert reader.read(sentence).understood
+    assert reader.read("No zorb.").is_transferable
     assert refusal("The lungs are clear.", "Zorb sign.", lexicon=str(path)) == "contradicts"
     assert refusal("No zorb.", "No opacity.", lexicon=reader) == "redundant"
     assert refusal("No zorb.", "Lungs clear.", lexicon=load_lexicon(path)) == "redundant"

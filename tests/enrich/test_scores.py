@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fakes import build_index, made_up_reports, report_of
+from fakes import build_index, made_up_reports, of_patients, report_of
 
 from semenrich_datasets import SemEnricher
 from semenrich_datasets.enrich.safe_selection import SafeSelection
@@ -20,7 +20,7 @@ REPORTS = [
 
 @pytest.fixture(scope="module")
 def index():
-    return build_index(REPORTS)
+    return build_index(of_patients(REPORTS))
 
 
 def decisions(selection, text):
@@ -64,7 +64,7 @@ def test_the_least_score_cuts_below_itself(index):
 def test_a_rare_statement_must_be_surer():
     usual = ["Heart size normal. Lungs clear."] * 30 + ["Heart enlarged. Lungs clear."] * 2
     rare = ["No free air. Lungs clear."] * 3 + ["Free air. Lungs clear."]
-    index = build_index([*usual, *rare, *["Lungs clear. No pleural effusion."] * 165])
+    index = build_index(of_patients([*usual, *rare, *["Lungs clear. No pleural effusion."] * 165]))
     selection = SafeSelection(index, "heaviest", None, 0.97)
     tolerance = {
         item.wordings[0]: round(float(risk), 6)

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from fakes import build_index
+from fakes import build_index, of_patients
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
@@ -252,7 +252,7 @@ def pleura_of(index):
 
 @pytest.mark.parametrize("where", ["findings", "impression", "indication"])
 def test_each_text_of_a_study_tells_and_by_how_much(where):
-    index = build_index(effusions(where, held={"Mild scoliosis.": (80, 20)}))
+    index = build_index(of_patients(effusions(where, held={"Mild scoliosis.": (80, 20)})))
     pleura = pleura_of(index)
     assert index.silence.text.learned[pleura]
     part = {"findings": "findings", "impression": "context", "indication": "history"}[where]
@@ -271,7 +271,7 @@ def test_each_text_of_a_study_tells_and_by_how_much(where):
 
 
 def test_words_count_whether_the_sentence_was_understood_or_not():
-    index = build_index(effusions(held=HELD))
+    index = build_index(of_patients(effusions(held=HELD)))
     pleura, numbers = pleura_of(index), index.silence.numbers
     assert not index.reader.read("Frobnicated.").understood
     assert index.reader.read("Mild scoliosis.").understood
@@ -286,7 +286,7 @@ def test_words_count_whether_the_sentence_was_understood_or_not():
 def test_nine_abnormal_reports_teach_nothing(n, learned):
     made = effusions(n=40, held={"Mild scoliosis.": (40, 0)})
     rows = [*made[:n], *made[40:]]
-    index = build_index(rows)
+    index = build_index(of_patients(rows))
     pleura = pleura_of(index)
     assert index.silence.counts.abnormal[pleura] == n
     assert index.silence.text.learned[pleura] == learned
@@ -307,11 +307,13 @@ def test_nine_abnormal_reports_teach_nothing(n, learned):
 def test_how_many_reports_a_feature_needs(sentence, word, least, below):
     # Said twice in a report it is still held by one.
     rows = effusions(n=40, held={f"{sentence} {sentence}": (least - below, 0)})
-    assert (word in build_index(rows).silence.numbers) == (not below)
+    assert (word in build_index(of_patients(rows)).silence.numbers) == (not below)
 
 
 def test_a_topic_of_which_nothing_tells_keeps_to_its_prior():
-    index = build_index(effusions(held={"Frobnicated.": (60, 60), "Mild scoliosis.": (60, 60)}))
+    index = build_index(
+        of_patients(effusions(held={"Frobnicated.": (60, 60), "Mild scoliosis.": (60, 60)}))
+    )
     pleura = pleura_of(index)
     assert not index.silence.text.learned[pleura]
     assert np.isnan(index.silence.text.auroc[pleura])
@@ -321,7 +323,8 @@ def test_a_topic_of_which_nothing_tells_keeps_to_its_prior():
 
 def test_the_auroc_is_that_of_models_which_have_not_seen_the_reports():
     """Judged one by one, as an enricher judges them, the reports come in the order of the fit."""
-    rows = effusions(n=60, held={"Frobnicated.": (40, 20), "Mild scoliosis.": (33, 24)})
+    held = {"Frobnicated.": (40, 20), "Mild scoliosis.": (33, 24)}
+    rows = of_patients(effusions(n=60, held=held))
     index = build_index(rows)
     pleura = pleura_of(index)
     sick, own, seen = [], [], []
@@ -331,7 +334,7 @@ def test_the_auroc_is_that_of_models_which_have_not_seen_the_reports():
             continue
         sick.append(PLEURA[1] in sentences)
         rest = [one for one in sentences if one != PLEURA[1]]
-        fold = fold_of(StudyTexts(row["findings"]), by_patient=False)
+        fold = fold_of(StudyTexts(row["findings"], patient=row["patient_id"]), by_patient=True)
         own.append(odds(index, fold, rest)[pleura])
         seen.append(odds(index, 0, rest)[pleura])
     assert index.silence.text.auroc[pleura] == pytest.approx(roc_auc_score(sick, own), abs=2e-3)
@@ -365,7 +368,7 @@ def test_a_missing_indication_is_a_feature_too():
         {**row, "indication": "Cough." if number % 2 else None, "impression": "Normal chest."}
         for number, row in enumerate(effusions(held=HELD))
     ]
-    index = build_index(rows)
+    index = build_index(of_patients(rows))
     assert NO_HISTORY in index.silence.numbers
     assert NO_CONTEXT not in index.silence.numbers
     asked = index.silence.rest([], [], [index.reader.read("Cough.")])
@@ -412,7 +415,7 @@ def test_a_history_states_nothing_of_the_image_and_is_cut_on_its_own_topic():
     for number, row in enumerate(rows[:120]):
         row["indication"] = "Known cardiomegaly." if number % 3 else PLEURA[1]
     rows += [{"findings": "Heart size normal.", "impression": None, "indication": None}] * 10
-    index = build_index(rows)
+    index = build_index(of_patients(rows))
     counts, heart, pleura = index.silence.counts, place(index, "heart"), pleura_of(index)
     assert (counts.abnormal[heart], counts.normal[heart]) == (0, 10)
     assert counts.silent[heart] == len(rows) - 10
