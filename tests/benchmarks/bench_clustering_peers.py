@@ -4,7 +4,7 @@ Run: python tests/benchmarks/bench_clustering_peers.py [--reports CSV] [--json F
      [--sizes 5000 20000 200000 1000000] [--minutes 20] [--gib 8] [--methods NAME ...]
 
 Points are the vectors of distinct sentences, filled up with noisy copies. Each clustering is a
-process of two threads with a bound of time and memory; one that did not end at a size is not
+process of two threads with a bound of CPU time and memory; one that did not end at a size is not
 started at a larger one. ARI is against the hdbscan package, which is exact, where that ended.
 fast_hdbscan lives in the peers' environment (`make bench-peers` makes it).
 """
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,29 +40,30 @@ ENVIRONMENT = {
 }
 
 
+def bound(memory, seconds):
+    """Limits this process: bytes of data (mapped libraries hold no memory) and CPU seconds."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    # CPU seconds, not wall time: these do not grow when others use the machine.
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 60))
+
+
 def run(method, python, vectors, labels, options):
     """What the method's process measured, or how it ended."""
-    limit = int(options.gib * 2**30)
     script = Path(__file__).with_name("clustering_methods.py")
-    process = subprocess.Popen(
+    process = subprocess.run(
         [str(python), str(script), method, str(vectors), str(labels)],
         env={**os.environ, **ENVIRONMENT},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
-        # Data, not addresses: mapped libraries and the stacks of idle threads hold no memory.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+        check=False,
+        preexec_fn=lambda: bound(int(options.gib * 2**30), int(options.minutes * 60)),
     )
-    try:
-        output, errors = process.communicate(timeout=options.minutes * 60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return {"outcome": f"did not end in {options.minutes:g} minutes"}
+    if process.returncode == -signal.SIGXCPU:
+        return {"outcome": f"did not end in {options.minutes:g} CPU minutes"}
     if process.returncode:
-        said = errors.strip().splitlines()
+        said = process.stderr.strip().splitlines()
         return {"outcome": f"failed: {said[-1] if said else process.returncode}"[:120]}
-    return {"outcome": "ended", **json.loads(output.splitlines()[-1])}
+    return {"outcome": "ended", **json.loads(process.stdout.splitlines()[-1])}
 
 
 def measure(results, vectors, size, options):
@@ -138,7 +140,7 @@ def parse():
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
-    parser.add_argument("--minutes", type=float, default=20, help="bound of one clustering")
+    parser.add_argument("--minutes", type=float, default=20, help="CPU time of one process")
     parser.add_argument("--gib", type=float, default=8, help="memory of one clustering")
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv/peers/bin/python")
     json_argument(parser)
