@@ -59,5 +59,5 @@ def audit(pip_audit, python):
 
 if __name__ == "__main__":
     text, status = audit(*sys.argv[1:])
-    print(text)
+    sys.stdout.write(f"{text}\n")
     sys.exit(status)

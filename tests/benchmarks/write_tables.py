@@ -107,7 +107,8 @@ def plot(results, key, label, target):
                 axis.loglog(*zip(*points, strict=True), marker="o", label=name)
         axis.set(title=one["bench"], xlabel=COUNTED[one["bench"]], ylabel=label)
         axis.grid(alpha=0.3)
-        axis.legend()
+        if axis.lines:
+            axis.legend()
     figure.tight_layout()
     # The same results give the same file.
     with matplotlib.rc_context({"svg.hashsalt": "benchmarks"}):
