@@ -84,7 +84,7 @@ def compare(corpus, all_signs, path):
     subgraphs = [whole.induced_subgraph(group) for group in members]
     runs = {
         "semenrich": (ours, graph, candidates),
-        "semenrich, memo": (ours_memoised, graph, candidates),
+        "semenrich, memo, to 1,000 a report": (ours_memoised, graph, candidates),
         "networkx.find_cliques": (by_networkx, network, members),
         "igraph, with the induced subgraph": (by_igraph, whole, members),
         "igraph, subgraphs built before": (by_igraph_built, subgraphs),
