@@ -234,7 +234,9 @@ def _minimum_forest(n: int, edges: _Edges) -> _Edges:
     order = once[np.lexsort(keys)]
     # Ranks stand in for weights: a sparse matrix would drop the zero edges between duplicates.
     ranks = np.arange(1, len(order) + 1, dtype=np.float64)
-    graph = coo_array((ranks, (low[order], high[order])), shape=(n, n))
+    # Trees of SciPy before 1.16 take 32-bit indices alone.
+    ends = low[order].astype(np.int32), high[order].astype(np.int32)
+    graph = coo_array((ranks, ends), shape=(n, n))
     kept = np.sort(minimum_spanning_tree(graph.tocsr()).data).astype(np.int64) - 1
     return edges[order[kept]]
 

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from browser import ARROW_LEFT, ARROW_RIGHT, BACKSPACE, run_browser
 from datasets import Dataset
-from fakes import build_index, made_up_reports, of_patients
+from fakes import build_index, made_up_reports
 from typer.testing import CliRunner
 
 from semenrich_datasets import SemEnricher
@@ -35,9 +35,7 @@ CONTEXT = "<i>impression</i>"
 
 @pytest.fixture(scope="module")
 def index():
-    return build_index(
-        of_patients([*(row["findings"] for row in made_up_reports()), *HOSTILE * 12])
-    )
+    return build_index([*(row["findings"] for row in made_up_reports()), *HOSTILE * 12])
 
 
 @pytest.fixture(scope="module")
@@ -170,8 +168,8 @@ def test_map_is_searched_and_filtered_by_sign(browser, enriched, enricher):
     shown = audit_tables(enriched, enricher)["units"].to_pylist()
     wanted = [row for row in shown if "effusion" in (row["text"] or "").lower()]
     browser.type("#map-search", "effusion")
-    assert browser.run(lit) == len(wanted) > 1
-    assert browser.text("#map-count") == f"{len(wanted)} units"
+    assert browser.run(lit) == len(wanted) > 0
+    assert browser.text("#map-count") == f"{len(wanted)} unit{'s' if len(wanted) > 1 else ''}"
     browser.click("#map-legend input[value=normal]")
     assert browser.run(lit) == sum(row["sign"] != "normal" for row in wanted)
 

@@ -1,7 +1,7 @@
-"""Clustering against the hdbscan package: time, agreement, growth, and memory of the index.
+"""Growth of our clustering, its agreement with an exact search, and memory of the index.
 
-Run: python tests/benchmarks/bench_clustering.py [--reports CSV] [--no-peer] [--large]
-The package takes some four minutes; `--no-peer` leaves it out. `--large` adds 200,000 points.
+Run: python tests/benchmarks/bench_clustering.py [--reports CSV] [--large]
+`--large` adds 200,000 points. Other packages: bench_clustering_peers.py.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from pathlib import Path
 from time import perf_counter
 from unittest import mock
 
-import hdbscan
 import numpy as np
 import psutil
 from common import corpus_argument, load_corpus, print_table
@@ -32,6 +31,8 @@ from semenrich_datasets.index.neighbors import (
 from semenrich_datasets.sentences import normalize_sentence, split_sentences
 
 WORKERS = 4
+# Rows that are copied at a time, to spare memory.
+COPIED = 50_000
 
 
 def report_sentences(corpus):
@@ -41,12 +42,17 @@ def report_sentences(corpus):
 
 
 def filled_up(vectors, n, seed=0):
-    """The vectors, then noisy copies of them up to n: 0.02 per component, renormalised."""
+    """The first n vectors, then noisy copies of them: 0.02 per component, renormalised."""
     rng = np.random.default_rng(seed)
-    copies = vectors[rng.integers(0, len(vectors), n - len(vectors))]
-    copies = copies + rng.normal(0, 0.02, copies.shape)
-    copies /= np.linalg.norm(copies, axis=1, keepdims=True)
-    return np.concatenate([vectors, copies.astype(np.float32)])
+    points = np.empty((n, vectors.shape[1]), dtype=np.float32)
+    points[: len(vectors)] = vectors[:n]
+    sources = rng.integers(0, len(vectors), max(0, n - len(vectors)))
+    for start in range(0, len(sources), COPIED):
+        copies = vectors[sources[start : start + COPIED]]
+        copies = copies + rng.normal(0, 0.02, copies.shape)
+        copies /= np.linalg.norm(copies, axis=1, keepdims=True)
+        points[len(vectors) + start :][: len(copies)] = copies
+    return points
 
 
 def timed(function, *args):
@@ -55,29 +61,8 @@ def timed(function, *args):
     return perf_counter() - start, result
 
 
-def peer(vectors):
-    model = hdbscan.HDBSCAN(min_cluster_size=5, min_samples=5)
-    return model.fit_predict(vectors.astype(np.float64))
-
-
 def load_now():
     return f"{os.getloadavg()[0]:.1f}"
-
-
-def against_the_package(measured, vectors, with_peer):
-    rows = []
-    for points in (vectors, filled_up(vectors, 20_000)):
-        seconds, labels = timed(cluster_vectors, points)
-        row = [len(points), labels.max() + 1, seconds]
-        if with_peer:
-            theirs, expected = timed(peer, points)
-            row += [theirs, theirs / seconds, adjusted_rand_score(expected, labels)]
-        else:
-            row += ["-"] * 3
-        rows.append([*row, load_now()])
-    print_table(
-        measured, ["points", "clusters", "seconds", "hdbscan, s", "ratio", "ARI", "load"], rows
-    )
 
 
 def growth(measured, vectors, sizes):
@@ -143,14 +128,12 @@ def shared_memory(method, path, queries):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--no-peer", action="store_true", help="leave the hdbscan package out")
     parser.add_argument("--large", action="store_true", help="grow to 200,000 points")
     corpus_argument(parser)
     arguments = parser.parse_args()
     corpus = load_corpus(arguments.reports)
     sentence_vectors = embed_sentences(report_sentences(corpus))
     measured = f"{corpus.name}, {len(sentence_vectors):,} distinct sentences"
-    against_the_package(measured, sentence_vectors, with_peer=not arguments.no_peer)
     growth(
         measured,
         sentence_vectors,
