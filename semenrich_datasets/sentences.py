@@ -51,6 +51,7 @@ _WHITE_SPACE = re.compile(r"\s+")
 _NEXT_WORD = re.compile(r"\S*")
 _LINE_BREAK = re.compile(_LINE_END)
 _LONGEST_LINE_END = len("<br />")
+_SPELLED_LINE_ENDS = ">rn"  # last characters of those that are no white space
 _LAST_LINE_END = re.compile(rf"{_LINE_END}$")
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-[ \t]*\n\s*(?=[a-z])")
 _DOTS = re.compile(r"\.{3,}(?=\s*\w)")
@@ -231,8 +232,11 @@ def _append_span(spans: list[tuple[int, int]], text: str, start: int, end: int) 
 def _end_of_text(text: str, start: int, end: int) -> int:
     """Returns where a piece ends without the white space and line ends behind it."""
     while end > start:
-        if text[end - 1].isspace():
+        last = text[end - 1]
+        if last.isspace():
             end -= 1
+        elif last not in _SPELLED_LINE_ENDS:
+            break
         elif ended := _LAST_LINE_END.search(text, max(start, end - _LONGEST_LINE_END), end):
             end = ended.start()
         else:
@@ -250,7 +254,7 @@ def _skip_list_mark(text: str, position: int, last_item: int) -> tuple[int, int]
 
 
 def _is_boundary(text: str, start: int, match: re.Match[str], last_item: int) -> bool:
-    words = text[max(start, match.start() - 24) : match.start()].split()
+    words = text[max(start, match.start() - 24) : match.start()].rsplit(None, 1)
     word = words[-1].lower().lstrip("(\"'[") if words else ""
     if match.lastgroup == "line":
         return _ends_line(text, word, match)

@@ -82,7 +82,7 @@ def text_of(value: Any) -> str | None:
         `ValueError`: When it holds structs or bytes.
     """
     if isinstance(value, str):
-        return value if value.strip() else None
+        return None if not value or value.isspace() else value
     if hasattr(value, "tolist"):  # formatted datasets
         value = value.tolist()
     if isinstance(value, (dict, bytes)) or (_is_list(value) and any(map(_is_struct, value))):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import reduce
 from itertools import chain
-from operator import or_
 
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.index.holders import MIN_SUPPORT
 from semenrich_datasets.reading import Lexicon, Reader, Reading, as_reader
-from semenrich_datasets.reading.entailment import Logic, contradicts, follows
+from semenrich_datasets.reading.entailment import Logic, contradicts, follows, union
 from semenrich_datasets.sentences import split_sentences
 
 # As a set of bits: every one.
@@ -38,10 +36,12 @@ class ReportFacts:
     ) -> None:
         own, others, past = list(findings), list(context), list(history)
         everything = [*own, *others, *past]
-        self._own = reduce(or_, (reading.logic for reading in own), Logic())
-        self._said = reduce(or_, (reading.logic for reading in chain(others, past)), self._own)
-        self._left_open = reduce(or_, (reading.left_open for reading in everything), 0)
-        self._at_issue = reduce(or_, (reading.at_issue for reading in everything), 0)
+        self._own = union(reading.logic for reading in own)
+        self._said = union(reading.logic for reading in everything)
+        self._left_open = self._at_issue = 0
+        for reading in everything:
+            self._left_open |= reading.left_open
+            self._at_issue |= reading.at_issue
         if any(reading.lost for reading in chain(own, others)):
             self._left_open = _ALL_OPEN
         self._one_sided = _is_one_sided([*own, *others])
@@ -96,6 +96,12 @@ class ReportFacts:
         if logic.implies & self._own.implies:
             return Reason.SAYS_LESS if self._says_less(proposal.parts) else Reason.REPEATS
         return Reason.LEFT_OPEN if self._one_sided else None
+
+    def allows(self, proposal: Reading) -> bool:
+        """Tells whether a sentence may join the report, sooner than its reason is found."""
+        logic = proposal.logic
+        spoken_of = self._left_open | self._at_issue | self._own.implies
+        return not logic.implies & spoken_of and self.check(proposal) is None
 
     def add(self, addition: Reading) -> None:
         """Takes an accepted addition in: from now on no other may speak of its topics.

@@ -115,7 +115,7 @@ class SafeSelection:
         spoken = self._spoken_of(study.held)
         # The risk first, as it is known of all at once.
         passed = np.flatnonzero((risks <= self.tolerance) & spoken).tolist()
-        fit = [number for number in passed if facts.check(self.candidates[number].reading) is None]
+        fit = [number for number in passed if facts.allows(self.candidates[number].reading)]
         chosen = sorted(
             self._choose(fit, risks, report),
             key=lambda number: (self.candidates[number].position, self.candidates[number].unit_id),
@@ -149,7 +149,7 @@ class SafeSelection:
         if study.fault is not None:
             return False
         facts = ReportFacts(study.findings, study.context, study.history)
-        return any(facts.check(candidate.reading) is None for candidate in self.candidates)
+        return any(facts.allows(candidate.reading) for candidate in self.candidates)
 
     def consider(self, report: Report) -> list[Decision]:
         """Says of every candidate of the corpus why the report does not get it, or None.

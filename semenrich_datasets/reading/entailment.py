@@ -42,6 +42,17 @@ class Logic:
         )
 
 
+def union(parts: Iterable[Logic]) -> Logic:
+    """Gives the content of all."""
+    denies = implies = states = excludes = 0
+    for part in parts:
+        denies |= part.denies
+        implies |= part.implies
+        states |= part.states
+        excludes |= part.excludes
+    return Logic(denies, implies, states, excludes)
+
+
 def contradicts(proposal: Logic, said: Logic) -> bool:
     """Whether a proposal denies what is stated, or states what is denied."""
     return bool(proposal.denies & said.excludes or proposal.states & said.implies)
