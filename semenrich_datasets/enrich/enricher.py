@@ -25,7 +25,8 @@ from semenrich_datasets.columns import (
     find_columns,
     read_texts,
 )
-from semenrich_datasets.enrich.guards.proposal import Guard, Proposal
+from semenrich_datasets.enrich.guards.asking import ask_guard
+from semenrich_datasets.enrich.guards.proposal import Guard
 from semenrich_datasets.enrich.images import Cells, StudyImages, is_batch_of
 from semenrich_datasets.enrich.options import (
     OUTPUT_COLUMNS,
@@ -37,7 +38,6 @@ from semenrich_datasets.enrich.options import (
 from semenrich_datasets.enrich.paper_selection import PaperSelection, RandomSelection
 from semenrich_datasets.enrich.report import (
     ADDED_TYPE,
-    Addition,
     Report,
     Selection,
     TypedColumn,
@@ -177,7 +177,11 @@ class SemEnricher:
         the package, the index or the way in which sentences are read has changed.
         """
         state = {key: value for key, value in self.__dict__.items() if key != "selection"}
-        return {**state, "_version": _version(), "_reader": self.index.reader.digest}
+        return {
+            **state,
+            "_version": importlib.metadata.version("semenrich"),
+            "_reader": self.index.reader.digest,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes the attributes back."""
@@ -198,7 +202,7 @@ class SemEnricher:
             "guards": [type(guard).__name__ for guard in self.guards],
             "index_digest": self.index.digest,
             "index_reports": self.index.config.reports,
-            "semenrich_version": _version(),
+            "semenrich_version": importlib.metadata.version("semenrich"),
         }
 
     @classmethod
@@ -335,7 +339,7 @@ class SemEnricher:
             reports = self._look(self.selection, reports, cells)
         chosen = [self.selection(report) if report else [] for report in reports]
         for guard in self.guards:
-            chosen = _ask(guard, reports, chosen, cells)
+            chosen = ask_guard(guard, reports, chosen, cells)
         enriched: list[str | None] = []
         for study, report, additions in zip(studies, reports, chosen, strict=True):
             if report is None:
@@ -396,33 +400,5 @@ def _found_columns(
     )
 
 
-def _version() -> str:
-    return importlib.metadata.version("semenrich")
-
-
 def _added_fields() -> list[tuple[str, pa.Field]]:
     return [(field.name, field) for field in ADDED_TYPE.value_type]
-
-
-def _ask(
-    guard: Guard,
-    reports: Sequence[Report | None],
-    chosen: list[list[Addition]],
-    cells: Cells,
-) -> list[list[Addition]]:
-    """Asks a guard about all additions of a batch at once, and drops those that it refuses."""
-    proposals = [
-        Proposal(addition.sentence, report.text, "\n".join(report.context), cells.image(row))
-        for row, (report, additions) in enumerate(zip(reports, chosen, strict=True))
-        if report is not None
-        for addition in additions
-    ]
-    reasons = guard(proposals) if proposals else []
-    if len(reasons) != len(proposals):
-        msg = (
-            f"expected from the guard {guard!r} a reason or None for each of {len(proposals)} "
-            f"proposals, found {len(reasons)}"
-        )
-        raise ValueError(msg)
-    answers = iter(reasons)
-    return [[a for a in additions if next(answers) is None] for additions in chosen]
