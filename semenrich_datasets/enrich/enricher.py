@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import importlib.metadata
 import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from importlib.metadata import version
 from typing import Any, Literal, Self
 
 import pandas as pd
@@ -177,11 +177,7 @@ class SemEnricher:
         the package, the index or the way in which sentences are read has changed.
         """
         state = {key: value for key, value in self.__dict__.items() if key != "selection"}
-        return {
-            **state,
-            "_version": importlib.metadata.version("semenrich"),
-            "_reader": self.index.reader.digest,
-        }
+        return {**state, "_version": version("semenrich"), "_reader": self.index.reader.digest}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Takes the attributes back."""
@@ -202,7 +198,7 @@ class SemEnricher:
             "guards": [type(guard).__name__ for guard in self.guards],
             "index_digest": self.index.digest,
             "index_reports": self.index.config.reports,
-            "semenrich_version": importlib.metadata.version("semenrich"),
+            "semenrich_version": version("semenrich"),
         }
 
     @classmethod
