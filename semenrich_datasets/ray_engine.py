@@ -20,11 +20,10 @@ from semenrich_datasets.columns import find_columns, keyed_studies
 from semenrich_datasets.enrich import SemEnricher
 from semenrich_datasets.index import FindingsIndex
 from semenrich_datasets.index.building import (
-    BuildSettings,
     Clustering,
     ClusteringName,
-    clustering_config,
     fit_parts,
+    settings_for,
     splitter_of,
 )
 from semenrich_datasets.index.config import Preset
@@ -33,12 +32,11 @@ from semenrich_datasets.index.embedding import (
     Encoder,
     embed_rows,
     is_sentence_transformer,
-    load_encoder,
     shards,
 )
 from semenrich_datasets.index.vector_cache import Vectors
 from semenrich_datasets.parquet_blocks import Corpus
-from semenrich_datasets.reading import Lexicon, Reader, as_reader
+from semenrich_datasets.reading import Lexicon, Reader
 from semenrich_datasets.report_files import SETTINGS_NAME, write_parquet
 
 try:
@@ -137,17 +135,14 @@ def build_index(
     )
     if show_progress:
         tqdm.write(str(columns))
-    settings = BuildSettings(
-        text_column=columns.findings,
-        encoder=load_encoder(embedder),
-        method=clustering_config(clustering),
-        reader=None if lexicon is None else as_reader(lexicon),
-        signs=None,
+    settings = settings_for(
+        columns,
+        text_column=text_column,
+        embedder=embedder,
+        clustering=clustering,
+        lexicon=lexicon,
         preset=preset,
         seed=seed,
-        image_column=None,
-        image_encoder=None,
-        patient_column=columns.patient_id,
     )
 
     def count(batch: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
-from semenrich_datasets.columns import StudyTexts
+from semenrich_datasets.columns import ReportColumns, StudyTexts
 from semenrich_datasets.index.agreement import Agreement, fit_agreement
 from semenrich_datasets.index.clustering import DBSCAN, HDBSCAN, KMeans, cluster_vectors
 from semenrich_datasets.index.config import IndexConfig, Preset
@@ -24,6 +24,7 @@ from semenrich_datasets.index.embedding import (
     Encoder,
     embed_sentences,
     encoder_name,
+    load_encoder,
 )
 from semenrich_datasets.index.holders import count_holders, rebuild_sentences
 from semenrich_datasets.index.image_embedding import (
@@ -41,7 +42,7 @@ from semenrich_datasets.index.splitters import SPLITTERS, Splitter
 from semenrich_datasets.index.tables import sentence_table, unit_table
 from semenrich_datasets.index.topics import topics_of
 from semenrich_datasets.index.units import number_units, published_key, unit_keys
-from semenrich_datasets.reading import Reader, Reading, Sign, best_reader
+from semenrich_datasets.reading import Lexicon, Reader, Reading, Sign, as_reader, best_reader
 from semenrich_datasets.reading.signs import NOISE, SignClassifier, vote_signs
 
 Clustering = HDBSCAN | DBSCAN | KMeans
@@ -85,6 +86,39 @@ class BuildSettings:
     image_column: str | None
     image_encoder: ImageEncoder | None
     patient_column: str | None
+
+
+def settings_for(
+    columns: ReportColumns | None,
+    *,
+    text_column: str | None,
+    embedder: Encoder | str | os.PathLike[str] | None,
+    clustering: str | Clustering,
+    lexicon: Reader | Lexicon | str | os.PathLike[str] | None,
+    preset: Preset,
+    seed: int,
+    signs: SignClassifier | None = None,
+    image_column: str | None = None,
+    image_encoder: ImageEncoder | str | os.PathLike[str] | None = None,
+) -> BuildSettings:
+    """Makes the settings of the arguments of [`FindingsIndex.build`]; None for columns of texts.
+
+    Raises:
+        `ValueError`: When a setting is unknown.
+    """
+    splitter_of(preset)
+    return BuildSettings(
+        text_column=columns.findings if columns else text_column or "findings",
+        encoder=load_encoder(embedder),
+        method=clustering_config(clustering),
+        reader=None if lexicon is None else as_reader(lexicon),
+        signs=signs,
+        preset=preset,
+        seed=seed,
+        image_column=image_column,
+        image_encoder=image_encoder_of(image_column, image_encoder),
+        patient_column=columns.patient_id if columns else None,
+    )
 
 
 class IndexParts(NamedTuple):

@@ -25,8 +25,7 @@ from semenrich_datasets.index.building import (
     ClusteringName,
     IndexParts,
     build_parts,
-    clustering_config,
-    image_encoder_of,
+    settings_for,
     splitter_of,
 )
 from semenrich_datasets.index.card import index_card
@@ -49,7 +48,7 @@ from semenrich_datasets.index.recorded_names import RecordedName
 from semenrich_datasets.index.sharing import share_parts
 from semenrich_datasets.index.silence import SilenceModel
 from semenrich_datasets.index.units import Unit, UnitFinder
-from semenrich_datasets.reading import Lexicon, Reader, Sign, as_reader
+from semenrich_datasets.reading import Lexicon, Reader, Sign
 from semenrich_datasets.reading.signs import SignClassifier
 
 # Open indexes by digest: workers that are forked find them here and share their memory.
@@ -160,7 +159,6 @@ class FindingsIndex:
         Raises:
             `ValueError`: When the column is missing, no row has a text, or a setting is unknown.
         """
-        splitter_of(preset)
         columns, studies = iterate_studies(
             reports, text_column, context_columns, image_column, patient_column
         )
@@ -168,17 +166,17 @@ class FindingsIndex:
             raise ValueError(f"expected rows with a column {patient_column!r}, found texts alone")
         if columns is not None and show_progress:
             tqdm.write(str(columns))
-        settings = BuildSettings(
-            text_column=columns.findings if columns else text_column or "findings",
-            encoder=load_encoder(embedder),
-            method=clustering_config(clustering),
-            reader=None if lexicon is None else as_reader(lexicon),
-            signs=signs,
+        settings = settings_for(
+            columns,
+            text_column=text_column,
+            embedder=embedder,
+            clustering=clustering,
+            lexicon=lexicon,
             preset=preset,
             seed=seed,
+            signs=signs,
             image_column=image_column,
-            image_encoder=image_encoder_of(image_column, image_encoder),
-            patient_column=columns.patient_id if columns else None,
+            image_encoder=image_encoder,
         )
         return cls.fitted(build_parts(studies, settings, show_progress=show_progress), settings)
 
