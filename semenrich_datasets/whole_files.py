@@ -37,7 +37,12 @@ def draft_folder(target: Path) -> Iterator[Path]:
     Yields:
         `Path`: `.{name}-{random}.draft` beside the target, of mode 0700, deleted at the end. Those
         of writers that died are deleted first, and a folder that one had moved away put back.
+
+    Raises:
+        `ValueError`: When the target is a device or a pipe: a file would take its place.
     """
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise ValueError(f"{target} is no file, but a device or a pipe: name a file to write to")
     target.parent.mkdir(parents=True, exist_ok=True)
     clear_drafts(target)
     folder, descriptor = _make_draft(target)

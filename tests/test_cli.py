@@ -251,9 +251,13 @@ def test_enriched_reports_stay_in_no_cache(folder, tmp_path, monkeypatch):
     def caches():
         return {str(path) for path in Path(datasets.config.HF_DATASETS_CACHE).rglob("*.arrow")}
 
+    # Other tests fill the cache that all share.
+    cache = tmp_path.with_name(f"{tmp_path.name}-cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
     monkeypatch.chdir(tmp_path)
     run("enrich", folder / "reports.csv", "-o", "first.csv")
     before = caches()
+    assert before
     run("enrich", folder / "reports.csv", "-i", "first.index", "-o", "out.csv", "--num-proc", 2)
     assert caches() == before
     assert {path.name for path in tmp_path.iterdir() if "out" in path.name} == {

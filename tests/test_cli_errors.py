@@ -127,12 +127,16 @@ def test_a_saved_folder_that_is_broken(folder, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk(folder, tmp_path):
-    (tmp_path / "out.csv").symlink_to("/dev/full")
+def test_a_full_disk(folder, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("semenrich_datasets.whole_files.os.fsync", full)
     output = fail(
         "enrich", folder / "reports.parquet", "-i", folder / "index", "-o", tmp_path / "out.csv"
     )
     assert "the disk is full" in output
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_worker_that_dies(folder, tmp_path, monkeypatch):

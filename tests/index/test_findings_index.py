@@ -65,7 +65,7 @@ def test_tables_count_the_corpus(index):
     assert index.sentences.schema == SENTENCE_SCHEMA
     assert index.unit_table.schema == UNIT_SCHEMA
     rows = {row["sentence"]: row for row in index.sentences.to_pylist()}
-    for sentence in ("No pleural effusion.", "The lungs are clear.", RARE[0]):
+    for sentence in ("No pleural effusion.", "The lungs are clear.", RARE[2]):
         row = rows[sentence.lower().rstrip(".")]
         # No wording is part of another one when its capital and its stop count.
         assert row["occurrences"] == sum(text.count(sentence) for text in reports)
