@@ -58,6 +58,7 @@ SETTINGS = "tests/enrich/test_settings.py"
 MEANING = "tests/metrics/test_one_meaning.py"
 CLAIMS = "tests/trainers/test_cluster_units.py"
 NOTHING_UNDERSTOOD = "tests/enrich/test_nothing_understood.py"
+PRIVACY = "tests/enrich/test_privacy.py"
 
 MUTANTS = [
     # Silence is evidence
@@ -536,6 +537,55 @@ MUTANTS = [
         'if settings["index_digest"] != index.digest:',
         "if False:",
         SETTINGS,
+    ),
+    Mutant(
+        "reports of one patient count as many",
+        f"{INDEX}holders.py",
+        "holders[sentence] = len(np.unique(patients))",
+        "holders[sentence] = len(patients)",
+        PRIVACY,
+    ),
+    Mutant(
+        "what could not be rebuilt travels",
+        f"{INDEX}holders.py",
+        'return pc.and_(supported, pc.not_equal(sentences.column("rebuilt"), ""))',
+        "return supported",
+        PRIVACY,
+    ),
+    Mutant(
+        "single letters travel",
+        f"{READING}plain_words.py",
+        'any(len(word) == 1 and word != "a" for word in own)',
+        "False",
+        PRIVACY,
+    ),
+    Mutant(
+        "a shared index tells exact counts",
+        f"{INDEX}sharing.py",
+        "return np.where(exact < MIN_SUPPORT, 0, steps * MIN_SUPPORT)",
+        "return np.where(exact < MIN_SUPPORT, 0, exact)",
+        "tests/index/test_sharing.py",
+    ),
+    Mutant(
+        "a turned flag is believed",
+        f"{INDEX}candidate_checks.py",
+        "        if not reading.is_transferable:",
+        "        if False:",
+        "tests/index/test_tampered.py",
+    ),
+    Mutant(
+        "a file takes a pipe's place",
+        "semenrich_datasets/whole_files.py",
+        "if target.exists() and not (target.is_file() or target.is_dir()):",
+        "if False:",
+        "tests/test_whole_files.py",
+    ),
+    Mutant(
+        "what is left open is asked too late",
+        f"{ENRICH}facts.py",
+        "return not logic.implies & spoken_of and self.check(proposal) is None",
+        "return not logic.implies & spoken_of",
+        "tests/enrich/test_facts.py",
     ),
 ]
 
