@@ -553,13 +553,6 @@ MUTANTS = [
         PRIVACY,
     ),
     Mutant(
-        "single letters travel",
-        f"{READING}plain_words.py",
-        'any(len(word) == 1 and word != "a" for word in own)',
-        "False",
-        PRIVACY,
-    ),
-    Mutant(
         "a shared index tells exact counts",
         f"{INDEX}sharing.py",
         "return np.where(exact < MIN_SUPPORT, 0, steps * MIN_SUPPORT)",

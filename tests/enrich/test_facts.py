@@ -356,7 +356,6 @@ def test_refusals_on_the_labels(verdict, share_refused):
     assert refused <= 0.55
 
 
-READER = Reader()
 EVERYDAY = [
     "No pleural effusion.",
     "Small left pleural effusion.",
