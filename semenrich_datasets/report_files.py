@@ -284,11 +284,24 @@ def _read_file(path: Path, split: str | None) -> Dataset:
         case ".json" | ".jsonl":
             return read_json(path, split)
     try:
-        pq.read_schema(path)  # before `datasets` does, which logs the error too
+        _check_parquet(path)
         return load_dataset("parquet", data_files=str(path), split="train")
     except (pa.ArrowInvalid, DatasetGenerationError) as error:
         msg = f"{path} is not a whole Parquet file ({error.__cause__ or error}): save it again"
         raise ValueError(msg) from error
+
+
+def _check_parquet(path: Path) -> None:
+    """Raises what is wrong with a Parquet file before `datasets` does, which logs it too."""
+    written = pq.ParquetFile(path)
+    if not written.metadata.num_rows:
+        raise ValueError(f"{path} has columns but no rows: expected a row a report")
+    for column in written.schema_arrow:
+        try:
+            Features.from_arrow_schema(pa.schema([column]))
+        except ValueError as error:
+            msg = f"{path}: column {column.name!r} is of a type that `datasets` lacks ({error})"
+            raise ValueError(f"{msg}: leave it out") from error
 
 
 def _one_split(loaded: Dataset | DatasetDict, source: str, split: str | None) -> Dataset:
