@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -134,7 +135,8 @@ def _write_file(reports: Dataset, draft: Path, settings: Mapping[str, Any] | Non
                 cache_file_name=str(draft.with_name("rows.arrow")),
             )
             names = {name: guard_cell(name) for name in cells.column_names}
-            cells.rename_columns(names).to_csv(draft)
+            # Each text in quotes: Python before 3.13 puts none around one that holds only "\r".
+            cells.rename_columns(names).to_csv(draft, quoting=csv.QUOTE_NONNUMERIC)
         case _:
             _without_images(reports).to_json(draft)
 
