@@ -37,7 +37,14 @@ def draft_folder(target: Path) -> Iterator[Path]:
     Yields:
         `Path`: `.{name}-{random}.draft` beside the target, of mode 0700, deleted at the end. Those
         of writers that died are deleted first, and a folder that one had moved away put back.
+
+    Raises:
+        `ValueError`: When a device, a pipe or a socket is in the target's place.
     """
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        # Renaming would replace it: who may write to /dev would lose /dev/null.
+        msg = f"{target} is a device or a pipe: expected the name of a file or a folder as --output"
+        raise ValueError(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
     clear_drafts(target)
     folder, descriptor = _make_draft(target)

@@ -126,13 +126,16 @@ def test_a_saved_folder_that_is_broken(folder, tmp_path):
     assert "look at the path" in output
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk(folder, tmp_path):
-    (tmp_path / "out.csv").symlink_to("/dev/full")
+def test_a_full_disk(folder, tmp_path, monkeypatch):
+    def full(draft, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("semenrich_datasets.report_files.put_file", full)
     output = fail(
         "enrich", folder / "reports.parquet", "-i", folder / "index", "-o", tmp_path / "out.csv"
     )
     assert "the disk is full" in output
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_worker_that_dies(folder, tmp_path, monkeypatch):
