@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -134,7 +135,8 @@ def _write_file(reports: Dataset, draft: Path, settings: Mapping[str, Any] | Non
                 cache_file_name=str(draft.with_name("rows.arrow")),
             )
             names = {name: guard_cell(name) for name in cells.column_names}
-            cells.rename_columns(names).to_csv(draft)
+            # Each text in quotes: Python before 3.13 puts none around one that holds only "\r".
+            cells.rename_columns(names).to_csv(draft, quoting=csv.QUOTE_NONNUMERIC)
         case _:
             _without_images(reports).to_json(draft)
 
@@ -284,11 +286,24 @@ def _read_file(path: Path, split: str | None) -> Dataset:
         case ".json" | ".jsonl":
             return read_json(path, split)
     try:
-        pq.read_schema(path)  # before `datasets` does, which logs the error too
+        _check_parquet(path)
         return load_dataset("parquet", data_files=str(path), split="train")
     except (pa.ArrowInvalid, DatasetGenerationError) as error:
         msg = f"{path} is not a whole Parquet file ({error.__cause__ or error}): save it again"
         raise ValueError(msg) from error
+
+
+def _check_parquet(path: Path) -> None:
+    """Raises what is wrong with a Parquet file before `datasets` does, which logs it too."""
+    written = pq.ParquetFile(path)
+    if not written.metadata.num_rows:
+        raise ValueError(f"{path} has columns but no rows: expected a row a report")
+    for column in written.schema_arrow:
+        try:
+            Features.from_arrow_schema(pa.schema([column]))
+        except ValueError as error:
+            msg = f"{path}: column {column.name!r} is of a type that `datasets` lacks ({error})"
+            raise ValueError(f"{msg}: leave it out") from error
 
 
 def _one_split(loaded: Dataset | DatasetDict, source: str, split: str | None) -> Dataset:

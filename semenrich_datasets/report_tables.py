@@ -186,11 +186,11 @@ def _parse(text: str, path: Path) -> Any:
     if body.startswith("{"):
         first, _, rest = body.partition("\n")
         with suppress(json.JSONDecodeError):
-            json.loads(first)
+            _loads(first, path, 1)
             if rest.strip():
                 return _parse_lines(text, path)
     try:
-        return json.loads(text)
+        return _loads(text, path, 1)
     except json.JSONDecodeError as error:
         raise _broken(path, error.lineno, error) from error
 
@@ -202,7 +202,7 @@ def _parse_lines(text: str, path: Path) -> list[Any]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = _loads(line, path, number)
         except json.JSONDecodeError as error:
             raise _broken(path, number, error) from error
         if not isinstance(row, dict):
@@ -210,6 +210,14 @@ def _parse_lines(text: str, path: Path) -> list[Any]:
             raise ValueError(msg)
         rows.append(row)
     return rows
+
+
+def _loads(text: str, path: Path, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        msg = f"{path}, from line {line}: lists within lists without end: expected {_JSON_SHAPES}"
+        raise ValueError(msg) from error
 
 
 def _broken(path: Path, line: int, error: json.JSONDecodeError) -> ValueError:
@@ -254,13 +262,16 @@ def _column(values: list[Any], name: str, path: Path) -> pa.Array:
     """Makes a column; where its rows differ in kind, of text or of lists of text."""
     # What pyarrow raises for mixed kinds; the last for whole numbers beyond 64 bits.
     mixed = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError)
-    with suppress(*mixed):
+    with suppress(*mixed, UnicodeEncodeError):
         return pa.array(values)
     lists = any(isinstance(value, list) for value in values)
     try:
         return pa.array([_as_list(v) if lists else _as_string(v) for v in values])
     except mixed as error:
         msg = f"{path}: expected one kind of value in {name!r}, found several ({error})"
+        raise ValueError(msg) from error
+    except UnicodeEncodeError as error:  # half of a pair, "\\ud800": no character
+        msg = f"{path}: expected text in {name!r}, found {error.object[error.start]!r}: mend it"
         raise ValueError(msg) from error
 
 

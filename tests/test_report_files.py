@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict, Features, Image, List, Value
 from PIL import Image as PILImage
@@ -206,6 +208,10 @@ def test_empty_file_is_said(tmp_path, name, text):
         ("a.jsonl", '{"a": 1}\n\n{"a": ', "line 3: broken JSON"),
         ("a.jsonl", '{"a": \n{"a": 1}', "line 1: broken JSON"),
         ("a.json", '{"a": 1}\n{"a": \n{"a": 1}', "line 2: broken JSON"),
+        ("a.json", "[" * 100_000, r"a\.json, from line 1: lists within lists"),
+        ("a.json", '{"a": ' * 100_000, r"a\.json, from line 1: lists within lists"),
+        ("a.jsonl", '{"a": 1}\n{"a": ' + "[" * 100_000, "from line 2: lists within lists"),
+        ("a.jsonl", r'{"a": "Clear \ud800."}', r"a\.jsonl: expected text in 'a', found '\\ud800'"),
         ("a.csv", "PK\0\0", "is not text"),
         ("a.csv", "findings\n\x81", "neither UTF-8 nor UTF-16 nor cp1252"),
     ],
@@ -225,6 +231,17 @@ def test_utf16_that_ends_midway(tmp_path):
 def test_broken_parquet_is_one_sentence(tmp_path):
     with pytest.raises(ValueError, match=r"a\.parquet is not a whole Parquet file"):
         load_reports(_write(tmp_path, "a.parquet", "PAR1"))
+
+
+def test_parquet_that_datasets_cannot_hold_is_one_sentence(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"findings": pa.array([], pa.string())}), path)
+    with pytest.raises(ValueError, match=r"a\.parquet has columns but no rows"):
+        load_reports(str(path))
+    codes = pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int32()))
+    pq.write_table(pa.table({"findings": ["Clear."], "codes": codes}), path)
+    with pytest.raises(ValueError, match=r"a\.parquet: column 'codes' is of a type .*: leave it"):
+        load_reports(str(path))
 
 
 STUDY = {"findings": "Clear.", "image_path": ["a.png", "b.png"]}

@@ -194,6 +194,18 @@ def test_an_error_leaves_what_was_there(tmp_path):
     assert (tmp_path / "a").read_text() == "old"
 
 
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
+    # No device: a test that fails would take one away.
+    pipe, link = tmp_path / "pipe", tmp_path / "out.csv"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for write in (lambda: save_reports(reports("new"), str(link)), lambda: replace_text(link, "a")):
+        with pytest.raises(ValueError, match="pipe is a device or a pipe: expected the name of"):
+            write()
+    assert pipe.is_fifo()
+    assert names(tmp_path) == ["out.csv", "pipe"]
+
+
 def test_modes_and_links_stay(tmp_path):
     mask = os.umask(0o022)
     try:

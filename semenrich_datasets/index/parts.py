@@ -41,6 +41,7 @@ from semenrich_datasets.index.files import (
 from semenrich_datasets.index.lexicon_checks import check_lexicon
 from semenrich_datasets.index.neighbors import load_search_index, write_search_index
 from semenrich_datasets.index.parquet_tables import parse_table
+from semenrich_datasets.index.sharing import check_shared
 from semenrich_datasets.index.silence_checks import check_silence
 from semenrich_datasets.index.strict_json import parse_json
 from semenrich_datasets.index.tables import (
@@ -145,6 +146,8 @@ def read_parts(folder: Path) -> tuple[IndexParts, str]:
         search,
         reader,
     )
+    with _reading(path("sentences")):
+        check_shared(parts)
     return parts, str(config["digest"])
 
 

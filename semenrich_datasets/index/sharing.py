@@ -87,6 +87,31 @@ def share_parts(parts: IndexParts) -> IndexParts:
     )
 
 
+def check_shared(parts: IndexParts) -> None:
+    """Checks that an index that calls itself shared is: it would be shown to others as it is.
+
+    Args:
+        parts ([`IndexParts`]): Of any index.
+
+    Raises:
+        `ValueError`: When it says that it is shared, and holds what the shared form leaves out.
+    """
+    if not parts.config.shared:
+        return
+    shown = shareable_rows(parts.sentences)
+    shown = pc.and_(shown, pc.equal(*(parts.sentences.column(one) for one in ("text", "rebuilt"))))
+    if not pc.all(shown).as_py():
+        kept = parts.sentences.filter(pc.invert(shown)).column("text")[0].as_py()
+        raise ValueError(
+            f"expected sentences that may travel in a shared index, found {kept!r:.80}"
+        )
+    unknown = [one for one in parts.silence.features if not _is_known(one, parts.reader.lexicon)]
+    if unknown:
+        raise ValueError(
+            f"expected words of the lexicon in a shared index, found {unknown[0]!r:.80}"
+        )
+
+
 def round_counts(counts: Any) -> NDArray[np.int64]:
     """Rounds counts to the nearest multiple of `MIN_SUPPORT`; what is below it becomes 0."""
     exact = np.asarray(counts, dtype=np.int64)

@@ -248,6 +248,28 @@ def test_support_counts_patients():
         build_index(["No effusion."], patient_column="person")
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["P1", "p1", " P1 "],
+        ["SmithJohn", "smithjohn", "SMITHJOHN"],
+        ["007", "7", "07"],
+        ["１２", "12", "12\u200b"],
+        ["p 1", "P\t1", "P1"],
+        ["nan", "None", "N/A"],
+        ["unknown", "Unknown", "-"],
+    ],
+)
+def test_one_patient_spelled_in_several_ways_is_one(ids):
+    ends = ["No nodule.", "No mass.", "No edema."]
+    body = "The lungs are clear. The heart size is normal. No free air. No mediastinal widening."
+    rows = [
+        {"findings": f"{body} {end}", "patient_id": one} for end, one in zip(ends, ids, strict=True)
+    ]
+    others = [row | {"patient_id": f"c{n}"} for n, row in enumerate(CORPUS)]
+    assert holders_of([*others, *rows]) == 1
+
+
 def test_a_build_takes_the_column_of_patients():
     rows = [{"findings": f"No effusion. {text}", "person": "p"} for text in FILLERS]
     index = build_index(rows, patient_column="person")

@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fakes import MARKED, RARE, FakeEncoder, build_index, made_up_reports
+from tampering import copy_index, edit_config, edit_table, put, read_table
 
 from semenrich_datasets import FindingsIndex, SemEnricher
+from semenrich_datasets.index.files import IndexFileError
 from semenrich_datasets.index.holders import MIN_SUPPORT
 from semenrich_datasets.index.sharing import round_counts, share_parts
 
@@ -170,6 +172,32 @@ def test_it_is_its_own_shared_form(full, folder, tmp_path):
 def test_the_published_presets_ask_for_the_whole_index(folder, preset):
     with pytest.raises(ValueError, match="knows no abnormal sentence: pass the index itself"):
         SemEnricher(folder, preset=preset)
+
+
+def test_a_whole_index_that_calls_itself_shared_is_refused(full, tmp_path):
+    # It would be pushed, public, as it is.
+    path = tmp_path / "index"
+    full.save_pretrained(path)
+    edit_config(path, lambda config: config.update(shared=True))
+    with pytest.raises(IndexFileError, match="expected sentences that may travel in a shared"):
+        FindingsIndex.from_pretrained(path)
+
+
+@pytest.mark.parametrize(
+    ("stem", "column", "value", "message"),
+    [
+        ("sentences", "holders", 0, "expected sentences that may travel in a shared index"),
+        ("sentences", "transferable", False, "expected sentences that may travel in a shared"),
+        ("sentences", "text", "Clear lungs of Zelenko.", "sentences that may travel"),
+        ("silence", "feature", 'says "zelenko"', "expected words of the lexicon in a shared"),
+    ],
+)
+def test_what_is_put_into_a_shared_index_is_refused(folder, tmp_path, stem, column, value, message):
+    path = copy_index(folder, tmp_path / "index")
+    last = read_table(path, stem).num_rows - 1
+    edit_table(path, stem, put(column, last, value))
+    with pytest.raises(IndexFileError, match=message):
+        FindingsIndex.from_pretrained(path)
 
 
 def test_nothing_to_share_is_an_error():
