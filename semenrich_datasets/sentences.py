@@ -145,9 +145,10 @@ def plain_text(sentence: str) -> str:
     """
     if sentence.isascii() and not _UNUSUAL.search(sentence):
         return sentence
-    text = _DOTS.sub(": ", _LINE_BREAK.sub("\n", sentence))
-    text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text))
+    # First of all, for what files put in can hide a line end or dots: "…" is three of them.
+    text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", sentence))
     text = "".join(character for character in text if not _is_invisible(character))
+    text = _DOTS.sub(": ", _LINE_BREAK.sub("\n", text))
     text = _BROKEN_WORD.sub("", text)
     text = _GLUED.sub(" ¦ ", _WHITE_SPACE.sub(" ", text))
     return _INNER_CAPITAL.sub(r"\1 ¦ ", text)
