@@ -290,7 +290,21 @@ def fastest(function, *arguments):
 
 @pytest.mark.parametrize("function", [plain_text, split_sentences, normalize_sentence])
 @pytest.mark.parametrize(
-    "piece", [" ", "stable ", "\n", ". ", "<br>", "\\n", "a-\n", "1. ", "aaaaaB", "é", "...", "\u0301\u0327"]
+    "piece",
+    [
+        " ",
+        "stable ",
+        "\n",
+        ". ",
+        "<br>",
+        "\\n",
+        "a-\n",
+        "1. ",
+        "aaaaaB",
+        "é",
+        "...",
+        "\u0301\u0327",
+    ],
 )
 def test_long_texts_take_time_in_proportion(function, piece):
     function(piece * 100)

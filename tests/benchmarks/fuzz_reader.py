@@ -24,11 +24,12 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from string import ascii_lowercase
 
 import numpy as np
-from fuzz_texts import KINDS, Sources, draw_text
+from fuzz_texts import HEADS, KINDS, PIECES, Sources, draw_text, repeat
 
 from semenrich_datasets import FindingsIndex, SemEnricher
 from semenrich_datasets.columns.sections import cut_sections
@@ -89,6 +90,8 @@ class Target:
             SemEnricher(self.index, preset=preset, resample=preset != "safe")
             for preset in ("safe", "paper", "random")
         ]
+        for enricher in self.enrichers:
+            enricher({"findings": [REPORT]})  # their tables are made at the first report
 
     def _cut(self, text: str) -> None:
         last = 0
@@ -141,41 +144,61 @@ class _Letters:
     """Vectors of how often a text has each letter: enough for an index that is only asked."""
 
     def encode(self, sentences: list[str]) -> np.ndarray:
-        counts = [[1 + text.lower().count(letter) for letter in ascii_lowercase]
-                  for text in sentences]
+        counts = [
+            [1 + text.lower().count(letter) for letter in ascii_lowercase] for text in sentences
+        ]
         return np.array(counts, dtype=np.float32)
 
 
 def measure_growth(target: Target, seed: int) -> list[dict]:
-    """Times each step for each kind at each length, the best of three, in CPU seconds."""
+    """Times each step for each kind, and all steps for each piece that is repeated."""
     steps = {**target.steps, "enrich": lambda text: target.enrich([text])}
-    rows = []
-    for kind, make in KINDS.items():
-        texts = [make(random.Random(f"{seed}:{kind}"), length, target.sources)
-                 for length in LENGTHS]
-        for step, run in steps.items():
-            seconds = [_best_time(target, run, text) for text in texts]
-            rates = [time_ / max(len(text), 1) for time_, text in zip(seconds, texts, strict=True)]
-            growth = max(
-                (rates[i] / min(rates[:i]) for i in range(1, len(rates))
-                 if seconds[i] > NEGLIGIBLE),
-                default=0.0,
-            )  # fmt: skip
-            rows.append({"kind": kind, "step": step, "growth": round(growth, 2),
-                         "seconds": [float(f"{one:.3g}") for one in seconds]})
+    made = {
+        kind: [make(random.Random(f"{seed}:{kind}"), length, target.sources) for length in LENGTHS]
+        for kind, make in KINDS.items()
+    }
+    rows = [
+        _growth(target, kind, step, run, texts)
+        for kind, texts in made.items()
+        for step, run in steps.items()
+    ]
+
+    def run_all(text: str) -> None:
+        for run in steps.values():
+            run(text)
+
+    for head, piece in product(HEADS, PIECES):
+        texts = [repeat(piece, head, length) for length in LENGTHS]
+        rows.append(_growth(target, f"repeated {head!a} {piece!a}", "all", run_all, texts))
     return sorted(rows, key=lambda row: -row["growth"])
 
 
+def _growth(target: Target, kind: str, step: str, run: Step, texts: Sequence[str]) -> dict:
+    """The most that the time per character grows from a shorter text to a longer one."""
+    seconds = [_best_time(target, run, text) for text in texts]
+    rates = [one / max(len(text), 1) for one, text in zip(seconds, texts, strict=True)]
+    growths = [
+        rates[i] / (min(rates[:i]) or rates[i])
+        for i in range(1, len(rates))
+        if seconds[i] > NEGLIGIBLE
+    ]
+    return {
+        "kind": kind,
+        "step": step,
+        "growth": round(max(growths, default=0.0), 2),
+        "seconds": [float(f"{one:.3g}") for one in seconds],
+    }
+
+
 def _best_time(target: Target, run: Step, text: str) -> float:
+    """CPU seconds, the best of three, nothing remembered; 0 for a crash, which inputs count."""
     best = float("inf")
     for _ in range(3):
         target.forget()
-        for enricher in target.enrichers:
-            enricher({"findings": [REPORT]})  # the preset's tables are made once
         start = time.process_time()
         try:
             run(text)
-        except Exception:  # counted when it is drawn as an input
+        except Exception:
             return 0.0
         best = min(best, time.process_time() - start)
         if best > 1:
@@ -227,8 +250,12 @@ class Run:
                 self._try(number, kind, step, run, text)
             taken = time.monotonic() - began
             if taken > self.longest["seconds"]:
-                self.longest = {"seconds": round(taken, 3), "number": number, "kind": kind,
-                                "characters": len(text)}
+                self.longest = {
+                    "seconds": round(taken, 3),
+                    "number": number,
+                    "kind": kind,
+                    "characters": len(text),
+                }
         try:
             self.target.enrich(texts)
         except Exception:
@@ -241,8 +268,14 @@ class Run:
         except Exception as error:
             self.crashed += 1
             where = traceback.extract_tb(error.__traceback__)[-1]
-            crash = {"number": number, "kind": kind, "step": step, "where": f"{where.name}:{where.lineno}",
-                     "error": f"{type(error).__name__}: {error}"[:300], "text": ascii(text)[:1_000]}
+            crash = {
+                "number": number,
+                "kind": kind,
+                "step": step,
+                "where": f"{where.name}:{where.lineno}",
+                "error": f"{type(error).__name__}: {error}"[:300],
+                "text": ascii(text)[:1_000],
+            }
             if sum(one["where"] == crash["where"] for one in self.crashes) < 5:
                 self.crashes.append(crash)
                 print(json.dumps(crash), flush=True)
@@ -251,15 +284,24 @@ class Run:
         """Writes what was found so far, to the file and the log."""
         seconds = time.monotonic() - self.start
         found = {
-            "done": done, "seed": self.seed, "inputs": self.inputs, "crashes": self.crashed,
-            "characters": self.characters, "seconds": round(seconds),
-            "inputs_per_second": round(self.inputs / seconds, 1), "kinds": dict(self.kinds),
-            "slowest": self.longest, "growth_allowed": GROWTH,
+            "done": done,
+            "seed": self.seed,
+            "inputs": self.inputs,
+            "crashes": self.crashed,
+            "characters": self.characters,
+            "seconds": round(seconds),
+            "inputs_per_second": round(self.inputs / seconds, 1),
+            "kinds": dict(self.kinds),
+            "slowest": self.longest,
+            "growth_allowed": GROWTH,
             "superlinear": [row for row in self.growth if row["growth"] > GROWTH],
-            "growth": self.growth, "examples": self.crashes,
+            "growth": self.growth,
+            "examples": self.crashes,
         }
-        print(f"{self.inputs:,} inputs, {self.crashed} crashes, {found['inputs_per_second']}/s",
-              flush=True)
+        print(
+            f"{self.inputs:,} inputs, {self.crashed} crashes, {found['inputs_per_second']}/s",
+            flush=True,
+        )
         if self.path is not None:
             draft = self.path.with_suffix(".part")
             draft.write_text(json.dumps(found, indent=1) + "\n")

@@ -74,7 +74,7 @@ def control_characters(rng: random.Random, length: int, of: Sources) -> str:
 
 def accents(rng: random.Random, length: int, of: Sources) -> str:
     """Letters under many accents, ligatures and full-width forms."""
-    odd = ("\u0301", "\u0327", "\ufb03", "\uff21", "\ufdfa", "\u0345", "\u1e9b", "İ", "ß")  # noqa: RUF001
+    odd = ("\u0301", "\u0327", "\ufb03", "\uff21", "\ufdfa", "\u0345", "\u1e9b", "İ", "ß")
     return _fill(rng, length, lambda: rng.choice((rng.choice(odd), rng.choice(of.words))), "")
 
 
@@ -85,13 +85,28 @@ def long_word(rng: random.Random, length: int, of: Sources) -> str:
     return _fill(rng, length, lambda: rng.choice(of.words).replace(" ", ""), "")
 
 
+#: Pieces that make what looks for an end look far, or what sorts sort long.
+PIECES = (
+    *MARKS, *SPACES, *MARKUP, "1", "1 x ", "1x1 x ", "9 - ", "1 to ", "1.", "1. ", "a-",
+    "a-\n", "a.b.", "non ", "no ", "No", "aB", "aaaB", "0cm", "\u0301\u0327", "\u3099\u0345",
+    "\U0001d165\U0001d16d",
+    "\u1100\u1161", "<br", "\\", "or ", "and, ", "left ", "effusion ", "heart, ", "x" * 60 + "\n",
+)  # fmt: skip
+#: What they stand behind.
+HEADS = ("", "Small left nodule of ", "No ")
+
+
 def repeated(rng: random.Random, length: int, of: Sources) -> str:
-    """One mark, space, word or piece of markup, over and over, then a word."""
-    piece = rng.choice((rng.choice(MARKS), rng.choice(SPACES), rng.choice(of.words) + " "))
+    """One mark, space, word or piece of markup, over and over, behind a beginning of a sentence."""
+    piece = rng.choice((rng.choice(PIECES), rng.choice(of.words) + " "))
     if rng.random() < 0.5:
-        piece += rng.choice((rng.choice(MARKS), rng.choice(SPACES), rng.choice(MARKUP)))
-    tail = rng.choice(("", "a", " normal."))
-    return (piece * (length // len(piece) + 1))[: max(length - len(tail), 0)] + tail
+        piece += rng.choice(PIECES)
+    return repeat(piece, rng.choice(HEADS), length) + rng.choice(("", "a", " normal.", " cm"))
+
+
+def repeat(piece: str, head: str, length: int) -> str:
+    """A piece behind a beginning, as often as fits."""
+    return (head + piece * (length // len(piece) + 1))[:length]
 
 
 def parentheses(rng: random.Random, length: int, of: Sources) -> str:
@@ -130,7 +145,10 @@ def numbers(rng: random.Random, length: int, of: Sources) -> str:
 def markup(rng: random.Random, length: int, of: Sources) -> str:
     """Markup, addresses and blanks of de-identification among words."""
     return _fill(
-        rng, length, lambda: rng.choice((rng.choice(MARKUP), rng.choice(of.words))), rng.choice(" |")
+        rng,
+        length,
+        lambda: rng.choice((rng.choice(MARKUP), rng.choice(of.words))),
+        rng.choice(" |"),
     )
 
 
