@@ -79,7 +79,7 @@ def connect(address: str | None = None) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     except ConnectionError as error:
-        # Where ~/.ray/auth_token is, `ray start` asks for it, but nobody who joins sends it unasked.
+        # Where ~/.ray/auth_token is `ray start` asks for it, and nobody who joins sends it unasked.
         msg = (
             f"{error}: where the cluster asks for a token, set RAY_AUTH_MODE=token, and the token "
             "of its head in ~/.ray/auth_token or as RAY_AUTH_TOKEN"

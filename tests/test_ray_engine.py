@@ -242,7 +242,7 @@ def test_a_cluster_that_asks_for_a_token(monkeypatch):
     with socket.socket() as head:
         head.bind(("127.0.0.1", 0))
         head.listen()
-        with pytest.raises(ConnectionError, match="cluster at 127.*RAY_AUTH_MODE=token"):
+        with pytest.raises(ConnectionError, match=r"cluster at 127.*RAY_AUTH_MODE=token"):
             ray_engine.connect(f"127.0.0.1:{head.getsockname()[1]}")
 
 
