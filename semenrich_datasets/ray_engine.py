@@ -66,7 +66,7 @@ def connect(address: str | None = None) -> None:
 
     Raises:
         `ValueError`: When the address is none.
-        `ConnectionError`: When nothing answers there within ten seconds.
+        `ConnectionError`: When nothing answers there within ten seconds, or lets nobody in.
     """
     if ray.is_initialized():
         return
@@ -74,7 +74,15 @@ def connect(address: str | None = None) -> None:
         _check_answer(address)
     # Ray reports its use to its makers by default; a cluster that we start does not.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+    except ConnectionError as error:
+        # Where ~/.ray/auth_token is `ray start` asks for it, and nobody who joins sends it unasked.
+        msg = (
+            f"{error}: where the cluster asks for a token, set RAY_AUTH_MODE=token, and the token "
+            "of its head in ~/.ray/auth_token or as RAY_AUTH_TOKEN"
+        )
+        raise ConnectionError(msg) from error
 
 
 def _check_answer(address: str) -> None:

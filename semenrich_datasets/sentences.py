@@ -145,17 +145,24 @@ def plain_text(sentence: str) -> str:
     """
     if sentence.isascii() and not _UNUSUAL.search(sentence):
         return sentence
-    text = _DOTS.sub(": ", _LINE_BREAK.sub("\n", sentence))
-    text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text))
-    text = "".join(character for character in text if not _is_invisible(character))
+    # First of all, for what files put in can hide a line end or dots: "…" is three of them. Accents
+    # go before too: to put a heap of them in order takes the square of its length.
+    text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", _visible(sentence)))
+    text = _visible(text)
+    text = _DOTS.sub(": ", _LINE_BREAK.sub("\n", text))
     text = _BROKEN_WORD.sub("", text)
     text = _GLUED.sub(" ¦ ", _WHITE_SPACE.sub(" ", text))
     return _INNER_CAPITAL.sub(r"\1 ¦ ", text)
 
 
+def _visible(text: str) -> str:
+    return "".join([character for character in text if not _is_invisible(character)])
+
+
 def _is_invisible(character: str) -> bool:
     """Whether a character is an accent, a format or a control character, no white space."""
-    return unicodedata.category(character) in ("Mn", "Cf", "Cc") and not character.isspace()
+    hidden = unicodedata.category(character) in ("Mn", "Cf", "Cc") and not character.isspace()
+    return hidden or unicodedata.combining(character) > 0
 
 
 def normalize_sentence(sentence: str) -> str:

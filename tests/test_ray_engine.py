@@ -233,6 +233,19 @@ def test_no_cluster_at_an_address(monkeypatch):
             ray_engine.connect(wrong)
 
 
+def test_a_cluster_that_asks_for_a_token(monkeypatch):
+    def refuse(**_):
+        raise ConnectionError("Failed to connect to Ray cluster at 127.0.0.1")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.socket() as head:
+        head.bind(("127.0.0.1", 0))
+        head.listen()
+        with pytest.raises(ConnectionError, match=r"cluster at 127.*RAY_AUTH_MODE=token"):
+            ray_engine.connect(f"127.0.0.1:{head.getsockname()[1]}")
+
+
 def test_enriched_parts_are_read_back_in_order(tmp_path):
     for number in range(12):
         table = pa.table({"findings": [f"Report {number}."]})

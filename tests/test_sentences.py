@@ -205,7 +205,7 @@ def test_append_keeps_the_report_in_front(text, sentences):
 # Plain text: what readers are given
 
 
-@given(st.text())
+@given(st.text() | st.text("ab .-\n<br/>\\\u2026\u00ad\u200b\ufb03\uff1c"))
 def test_plain_text_is_idempotent(sentence):
     once = plain_text(sentence)
     assert plain_text(once) == once
@@ -248,6 +248,9 @@ def test_a_line_end_ends_a_sentence(end):
         ("no\teffusion", "no effusion"),
         ("clear\x00 lungs\x07", "clear lungs"),
         ("apexSmall effusion", "apex ¦ Small effusion"),  # a stop that may be missing
+        ("no\u2026 effusion", "no: effusion"),  # three dots in one character
+        ("no.\u200b.. effusion", "no: effusion"),  # and with what nobody sees between them
+        ("no<b\u00adr>effusion", "no effusion"),
         ("lungs clear No effusion.", "lungs clear No effusion."),
         ("No effusion.", "No effusion."),
         ("", ""),
@@ -287,7 +290,21 @@ def fastest(function, *arguments):
 
 @pytest.mark.parametrize("function", [plain_text, split_sentences, normalize_sentence])
 @pytest.mark.parametrize(
-    "piece", [" ", "stable ", "\n", ". ", "<br>", "\\n", "a-\n", "1. ", "aaaaaB", "é", "..."]
+    "piece",
+    [
+        " ",
+        "stable ",
+        "\n",
+        ". ",
+        "<br>",
+        "\\n",
+        "a-\n",
+        "1. ",
+        "aaaaaB",
+        "é",
+        "...",
+        "\u0301\u0327",
+    ],
 )
 def test_long_texts_take_time_in_proportion(function, piece):
     function(piece * 100)

@@ -284,7 +284,7 @@ def detail_steps(one: StatedFinding, other: StatedFinding, lexicon: Lexicon) -> 
     elif one.degree != other.degree:
         steps += 0.5
     if one.size is not None and other.size is not None:
-        steps += min(2.0, abs(math.log2(one.size / other.size)))
+        steps += min(2.0, abs(math.log2(one.size) - math.log2(other.size)))
     return steps
 
 

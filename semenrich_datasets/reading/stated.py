@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from semenrich_datasets.reading.reader import Reading
 
 SIDES: tuple[Side, ...] = ("left", "right")
 
-_MEASURE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(?:x|by|×|-|to)\s*[\d.]+\s*)*([cm]m)\b")
+# Numbers without a unit are taken too, so that none of them is begun with again.
+_MEASURE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(?:x|by|×|-|to)\s*[\d.]+\s*)*(?:([cm]m)\b)?")
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,12 @@ def measured(text: str) -> float | None:
         25.0
         ```
     """
-    sizes = [float(number) * (10 if unit == "cm" else 1) for number, unit in _MEASURE.findall(text)]
-    return max(sizes, default=0.0) or None
+    sizes = [
+        float(number) * (10 if unit == "cm" else 1)
+        for number, unit in _MEASURE.findall(text)
+        if unit
+    ]
+    return max(filter(math.isfinite, sizes), default=0.0) or None
 
 
 def kinship(one: str, other: str, lexicon: Lexicon) -> int | None:

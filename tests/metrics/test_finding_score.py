@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,10 +82,26 @@ def test_stated_findings(text, findings):
         ("a 3 mm and a 1.2 cm nodule", 12),
         ("the 5th rib", None),
         ("0 mm", None),
+        ("level 4, 5 to 7 mm", 5),
+        (f"a mass of {'9' * 400} cm", None),  # no number that a computer holds
+        (f"a mass of {'9' * 400} cm and one of 3 mm", 3),
     ],
 )
 def test_measures(text, size):
     assert measured(text) == size
+
+
+@pytest.mark.parametrize("piece", ["1", "1 x ", "1x1 ", "9 -", "1 to 1.1 to "])
+def test_measures_take_time_in_proportion(piece):
+    start = time.process_time()
+    measured("a nodule of " + piece * 20_000)
+    assert time.process_time() - start < 0.5  # tens of seconds with the square of the length
+
+
+def test_measures_of_any_size_are_compared():
+    tiny, huge = (f"Left nodule of {size} cm." for size in (f"0.{'0' * 300}1", "9" * 300))
+    far = compare("Left nodule of 1 cm.", "Left nodule of 9 cm.").inexact
+    assert compare(tiny, huge).inexact == compare(huge, tiny).inexact == far
 
 
 @pytest.mark.parametrize(
