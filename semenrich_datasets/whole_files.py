@@ -42,7 +42,8 @@ def draft_folder(target: Path) -> Iterator[Path]:
         `ValueError`: When the target is a device or a pipe: a file would take its place.
     """
     if target.exists() and not (target.is_file() or target.is_dir()):
-        raise ValueError(f"{target} is no file, but a device or a pipe: name a file to write to")
+        msg = f"{target} is a device or a pipe: expected the name of a file or a folder as --output"
+        raise ValueError(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
     clear_drafts(target)
     folder, descriptor = _make_draft(target)

@@ -298,12 +298,3 @@ def test_an_output_that_would_eat_the_input_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="lies in"):
         check_apart([tmp_path / "around"], [data])
     check_apart([tmp_path / "y.csv", tmp_path / "deep" / "x.csv"], [data, tmp_path / "deeper"])
-
-
-def test_a_pipe_is_no_target(tmp_path):
-    pipe = tmp_path / "out.csv"
-    os.mkfifo(pipe)
-    with pytest.raises(ValueError, match="a device or a pipe"):
-        save_reports(Dataset.from_dict({"findings": ["Lungs clear."]}), str(pipe))
-    assert pipe.is_fifo()
-    assert list(tmp_path.iterdir()) == [pipe]
