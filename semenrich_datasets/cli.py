@@ -45,6 +45,10 @@ ContextColumns = Annotated[
         "impression, the indication and the like.",
     ),
 ]
+PatientColumn = Annotated[
+    str | None,
+    typer.Option(help="Column that names the patient; found by its name by default."),
+]
 NoContext = Annotated[
     bool, typer.Option("--no-context", help="Use the findings alone, though there is more.")
 ]
@@ -78,6 +82,7 @@ def build(
     data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the index.")],
     text_column: TextColumn = None,
+    patient_column: PatientColumn = None,
     split: Split = None,
     embedder: Annotated[
         str | None, typer.Option(help="SentenceTransformer; all-MiniLM-L6-v2 by default.")
@@ -108,6 +113,7 @@ def build(
         index = build_index(
             reports,
             text_column,
+            patient_column=patient_column,
             embedder=embedder,
             clustering=clustering,
             lexicon=lexicon,
@@ -136,6 +142,7 @@ def enrich(
     text_column: TextColumn = None,
     context_column: ContextColumns = None,
     no_context: NoContext = False,
+    patient_column: PatientColumn = None,
     split: Split = None,
     preset: Preset = "safe",
     strategy: Annotated[
@@ -184,6 +191,8 @@ def enrich(
         kept = Path(output).with_suffix(".index")
         written = [Path(output), settings_path(output)]
         _check_apart(written if index or not keep_index else [*written, kept], data, index)
+        if index and patient_column:
+            raise ValueError("an index knows its patients: leave out --patient-column, or --index")
         if index and lexicon:
             raise ValueError("an index has its own lexicon: leave out --lexicon, or --index")
         reports, build_index = _open_reports(data, split, engine, address, output)
@@ -191,7 +200,13 @@ def enrich(
         place = _open_place(index)
         if index is None:
             build_preset: Literal["safe", "paper"] = "safe" if preset == "safe" else "paper"
-            fitted = build_index(reports, text_column, lexicon=lexicon, preset=build_preset)
+            fitted = build_index(
+                reports,
+                text_column,
+                patient_column=patient_column,
+                lexicon=lexicon,
+                preset=build_preset,
+            )
             if keep_index:
                 fitted.save_pretrained(kept)
                 place = {"index_folder": kept.name}  # beside the output, wherever both are moved

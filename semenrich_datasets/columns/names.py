@@ -29,7 +29,10 @@ _STUDY = (
     "studyid study accessionnumber accession studyinstanceuid studyuid reportid examid uid "
     "impressionid".split()
 )
-_PATIENT = "patientid subjectid personid patient subject mrn".split()
+_PATIENT = (
+    "patientid subjectid personid patient subject mrn pid empi empiid empianon patientnumber "
+    "patientkey patientname patientidentifier"
+).split()
 _IMAGES = (
     "imagepath imagepaths pathtoimage image images imagefile imageid imagename volumename "
     "filename filenames dicomid".split()

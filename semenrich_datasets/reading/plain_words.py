@@ -40,16 +40,21 @@ _PARTS = (
     ("l", {"link"}),
     ("f", {"filler", "sure"}),
 )
+# Fillers that are nobody's surname: "no field effusion" could be told of a Field.
+_QUALIFIERS = frozenset(
+    "focal focally otherwise grossly diffuse diffusely essentially overall generally relatively "
+    "definite definitely definitive clearly obvious specifically fully completely".split()
+)
 _NEVER = {"identifying", "blank", MISSPELT}
 # Only these are counted in the plural or, as verbs, end in "s".
-_INFLECTED = frozenset("FSBTPel+")
+_INFLECTED = frozenset("FSBTPeyl+")
 
 # Each step writes one part for what it put together; what it can't place stays, and refuses.
 _STEPS = [
     (re.compile(pattern), part)
     for pattern, part in (
-        (r"(?:[aAPbszDxfk]|A\+|ep?)*S?[FB]", "F"),  # "focal airspace consolidation"
-        (r"(?:[aPbszm]|ep|A(?:,?\+)?)*(?:S|AT|P)T?", "S"),  # "cardiac and mediastinal contours"
+        (r"(?:[aAPbszDxfk]|A\+|ep?|yp)*S?[FB]", "F"),  # "focal airspace consolidation"
+        (r"(?:[aPbszm]|[ey]p|A(?:,?\+)?)*(?:S|AT|P)T?", "S"),  # "cardiac and mediastinal contours"
         (r"(?<=[FSg])p[aA]*T(?:,?\+T)*", ""),  # "in size and contour"
         (r"(?<=[FSgzT])p[FS]", ""),  # "in the lungs"
         (r"(?<=[FS])l?uF", ""),  # "to suggest a pneumonia"
@@ -159,8 +164,18 @@ def _part(tag: Meaning, lexicon: Lexicon) -> str | None:
     if "turn" in roles:
         return "t" if phrase[0] == "there" else "w"
     part = next((letter for letter, listed in _PARTS if roles & listed), None)
-    # A phrase of several words is nobody's name.
-    return "m" if part in ("f", "p") and len(phrase) > 1 else part
+    return _part_of_one(part, phrase[0]) if len(phrase) == 1 else _part_of_several(part)
+
+
+def _part_of_one(part: str | None, word: str) -> str | None:
+    """Returns the part of a phrase of one word, which could be a name."""
+    if part == "e":
+        return "y"  # "no evidence of", but not "no case effusion"
+    return None if part == "f" and word not in _QUALIFIERS else part
+
+
+def _part_of_several(part: str | None) -> str | None:
+    return "m" if part in ("f", "p") else part
 
 
 def _is_statement(parts: str, tags: list[Meaning]) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semenrich_datasets import Reader, SemEnricher
-from semenrich_datasets.columns import StudyTexts, iterate_studies
+from semenrich_datasets.columns import StudyTexts, find_columns, iterate_studies
 from semenrich_datasets.enrich.facts import refusal
 from semenrich_datasets.enrich.reasons import Reason
 from semenrich_datasets.index.card import index_card
@@ -336,3 +336,23 @@ def test_what_travels_consists_of_words_of_the_lexicon_only(text):
     assert set(tokenize(rebuilt.rstrip("."))) <= LEXICON.vocabulary | {"non"}
     assert LEXICON.naming_tokens.isdisjoint(tokenize(rebuilt))
     assert rebuild(rebuilt, LEXICON) == rebuilt
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "NO FIELD EFFUSION",
+        "No still effusion.",
+        "no case effusion",
+        "THE LUNGS ARE WELL CLEAR",
+        "Early lungs clear.",
+        "No will pneumothorax.",
+    ],
+)
+def test_a_filler_that_could_be_a_surname_stays(sentence):
+    assert rebuild(sentence, LEXICON) is None
+
+
+@pytest.mark.parametrize("name", ["pid", "EMPI_ID", "empi_anon", "PatientName", "patient_key"])
+def test_more_names_of_the_column_of_patients(name):
+    assert find_columns(["findings", name]).patient_id == name
