@@ -98,7 +98,10 @@ def build(
     push_to_hub: PushTo = None,
     private: Annotated[
         bool | None,
-        typer.Option("--private/--public", help="Who sees what is pushed; by default as the Hub."),
+        typer.Option(
+            "--private/--public",
+            help="Who sees the shared form that is pushed; by default the Hub's own (public).",
+        ),
     ] = None,
     engine: Engine = "local",
     address: Address = None,
