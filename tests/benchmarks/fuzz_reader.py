@@ -6,7 +6,8 @@ Each text (see fuzz_texts.py) goes through the cutting of sections and sentences
 its sentences and of it whole, `rebuild`, `refusal` into a report and of a proposal against it, the
 findings that it states and their score, and `SemEnricher` on a small index, with every preset. A
 crash is any exception, or a promise that does not hold: sentence spans ascend, an enriched report
-begins with its own text. A text is drawn from the seed and its number, so that `--only NUMBER` shows it again.
+begins with its own text. A text is drawn from the seed and its number, so that `--only NUMBER`
+shows it again.
 
 First the time of each step for each kind of text is taken at 100, 1,000, 10,000 and 100,000
 characters. A kind is linear where the time per character at a length is at most `GROWTH` times that
