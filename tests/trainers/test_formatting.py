@@ -131,7 +131,7 @@ def enricher() -> SemEnricher:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("semenrich_datasets.enrich.enricher._version", lambda: "1000.0"),
+        ("semenrich_datasets.enrich.enricher.version", lambda _: "1000.0"),
         ("semenrich_datasets.reading.reader.GRAMMAR_VERSION", -1),
     ],
 )
