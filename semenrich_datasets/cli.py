@@ -46,8 +46,7 @@ ContextColumns = Annotated[
     ),
 ]
 PatientColumn = Annotated[
-    str | None,
-    typer.Option(help="Column that names the patient; found by its name by default."),
+    str | None, typer.Option(help="Column that names the patient; found by its name by default.")
 ]
 NoContext = Annotated[
     bool, typer.Option("--no-context", help="Use the findings alone, though there is more.")
@@ -58,7 +57,6 @@ Preset = Annotated[
     typer.Option(help="'paper' adds as published, 'random' is its ablation."),
 ]
 PushTo = Annotated[str | None, typer.Option(help="Also push to this Hub id.")]
-
 Lexicon = Annotated[
     str | None,
     typer.Option(
@@ -66,8 +64,6 @@ Lexicon = Annotated[
         "default the packaged one that understands the reports best."
     ),
 ]
-
-
 Engine = Annotated[
     Literal["local", "ray"],
     typer.Option(help="'ray' works on a Ray cluster, from Parquet to Parquet (docs/cluster.md)."),

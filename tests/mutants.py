@@ -578,7 +578,7 @@ MUTANTS = [
         f"{ENRICH}facts.py",
         "return not logic.implies & spoken_of and self.check(proposal) is None",
         "return not logic.implies & spoken_of",
-        "tests/enrich/test_facts.py",
+        "tests/enrich/test_allowed.py",
     ),
 ]
 
