@@ -253,7 +253,8 @@ class FindingsIndex:
 
         The shared form holds the sentences that may travel, with their units, and counts in steps
         of 3; the words that the lexicon lacks are gone from the silence model. It enriches by
-        `preset="safe"`; of 100 additions 17 are lost on IU X-ray and 6 on the phantom.
+        `preset="safe"`; of 100 additions 17 are lost on IU X-ray and 3 on the phantom
+        (tests/benchmarks/bench_sharing.py).
 
         Args:
             folder (`str` or `os.PathLike`): Made when missing.
